@@ -1,0 +1,313 @@
+//! A store in memory: for tests, for a single process, and as the example of what a store is.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    fmt,
+    num::{NonZeroU32, NonZeroUsize},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::{
+    grant::{
+        self, Context, Decision, Elevate, Grant, Head, Issue, Open, Read, Redeem, Redemption,
+        Revocation, Revoke, RevokeAll, StepUp, Touch, Verdict,
+    },
+    id::{Epoch, GrantId, Locator},
+    instant::Timestamp,
+    store::{Change, Grade, Guarantee, StoreError, TokenStore},
+};
+
+/// How many locks the records are spread over. More than the threads of any machine we know.
+const STRIPES: usize = 256;
+
+/// A [`TokenStore`] in memory: striped by [`Locator`], bounded, gone with the process.
+///
+/// Every operation locks the one stripe of its credential, runs the pure transition and writes
+/// what it decides. No lock is held across an await. When [`capacity`](Self::new) records are held
+/// it refuses to make another until some may be dropped; it never evicts a live one.
+pub struct MemoryStore {
+    stripes: Box<[Mutex<Stripe>]>,
+    capacity: usize,
+    records: AtomicUsize,
+    epoch: AtomicI64,
+}
+
+impl MemoryStore {
+    /// An empty store for at most `capacity` records (grants and heads), whose epoch is `start`:
+    /// client assertions that were signed before that may have been spent in an earlier life, and
+    /// are refused.
+    #[must_use]
+    pub fn new(capacity: NonZeroUsize, start: OffsetDateTime) -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            capacity: capacity.get(),
+            records: AtomicUsize::new(0),
+            epoch: AtomicI64::new(Timestamp::from(start).as_millis()),
+        }
+    }
+
+    /// How many records (grants and heads) are held, those not yet purged included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Whether no record is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Locks the stripe of a credential. A panic elsewhere cannot have left it half written, for a
+    /// decision is complete before any of it is applied.
+    fn stripe(&self, locator: Locator) -> MutexGuard<'_, Stripe> {
+        let stripe = usize::from(locator.as_bytes()[0]) % STRIPES;
+        self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what was decided, or refuses if that would take more room than there is.
+    fn apply<A>(
+        &self,
+        stripe: &mut Stripe,
+        decision: Decision<A>,
+        cx: &Context,
+    ) -> Result<A, StoreError> {
+        let new = stripe.count_new(&decision);
+        if new > 0 {
+            let claim = |held: usize| held.checked_add(new).filter(|held| *held <= self.capacity);
+            let order = Ordering::Relaxed;
+            if self.records.fetch_update(order, order, claim).is_err() {
+                self.drop_dead(stripe, u32::MAX, cx.now);
+                if self.records.fetch_update(order, order, claim).is_err() {
+                    let full = "it is full; purge it or give it more capacity";
+                    return Err(StoreError::new(Change::Unchanged, full));
+                }
+            }
+        }
+        stripe.write(decision.head, decision.grants);
+        Ok(decision.answer)
+    }
+
+    fn drop_dead(&self, stripe: &mut Stripe, limit: u32, now: Timestamp) -> u32 {
+        let dropped = stripe.drop_dead(limit, now);
+        self.records.fetch_sub(dropped as usize, Ordering::Relaxed);
+        dropped
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("records", &self.len())
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn issue(&self, event: &Issue, cx: &Context) -> Result<Verdict, StoreError> {
+        let locator = event.id.locator();
+        let mut stripe = self.stripe(locator);
+        let decision = grant::issue(stripe.head(locator), stripe.grant(event.id), event, cx);
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn redeem(&self, event: &Redeem, cx: &Context) -> Result<Redemption, StoreError> {
+        let locator = event.id.locator();
+        let mut stripe = self.stripe(locator);
+        let decision = grant::redeem(stripe.head(locator), stripe.grant(event.id), event, cx);
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn step_up(&self, event: &StepUp, cx: &Context) -> Result<Redemption, StoreError> {
+        let locator = event.redeem.id.locator();
+        let mut stripe = self.stripe(locator);
+        let decision = grant::step_up(
+            stripe.head(locator),
+            stripe.login(event.bearer.login),
+            stripe.grant(event.bearer.id),
+            stripe.grant(event.redeem.id),
+            event,
+            cx,
+        );
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn open(&self, event: &Open, cx: &Context) -> Result<Redemption, StoreError> {
+        let locator = event.login.id.locator();
+        let mut stripe = self.stripe(locator);
+        let login = stripe.grant(event.login.id);
+        let child = stripe.grant(event.id);
+        let decision = grant::open(stripe.head(locator), login, child, event, cx);
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn elevate(&self, event: &Elevate, cx: &Context) -> Result<Verdict, StoreError> {
+        let locator = event.bearer.id.locator();
+        let mut stripe = self.stripe(locator);
+        let login = stripe.login(event.bearer.login);
+        let grant = stripe.grant(event.bearer.id);
+        let decision = grant::elevate(stripe.head(locator), login, grant, event, cx);
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn touch(&self, event: &Touch, cx: &Context) -> Result<Verdict, StoreError> {
+        let locator = event.bearer.id.locator();
+        let mut stripe = self.stripe(locator);
+        let login = stripe.login(event.bearer.login);
+        let grant = stripe.grant(event.bearer.id);
+        let decision = grant::touch(stripe.head(locator), login, grant, event, cx);
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn read(&self, event: &Read, cx: &Context) -> Result<Verdict, StoreError> {
+        let (id, login) = match event {
+            Read::OneTime { id, .. } => (*id, None),
+            Read::Bearer(bearer) => (bearer.id, bearer.login),
+        };
+        let stripe = self.stripe(id.locator());
+        let head = stripe.head(id.locator());
+        Ok(grant::read(head, stripe.login(login), stripe.grant(id), event, cx))
+    }
+
+    async fn revoke(&self, event: &Revoke, cx: &Context) -> Result<Revocation, StoreError> {
+        let mut stripe = self.stripe(event.id.locator());
+        let decision = grant::revoke(stripe.grant(event.id), event, cx);
+        self.apply(&mut stripe, decision, cx)
+    }
+
+    async fn revoke_all(&self, event: &RevokeAll, cx: &Context) -> Result<(), StoreError> {
+        let locator = Locator::of(&event.tenant, &event.credential);
+        let mut stripe = self.stripe(locator);
+        let head = grant::revoke_all(stripe.head(locator), event, cx);
+        stripe.write(head, [None, None]);
+        Ok(())
+    }
+
+    async fn purge(&self, limit: NonZeroU32, now: Timestamp) -> Result<u32, StoreError> {
+        let mut dropped = 0;
+        for stripe in &self.stripes {
+            let left = limit.get() - dropped;
+            if left == 0 {
+                break;
+            }
+            let mut stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
+            dropped += self.drop_dead(&mut stripe, left, now);
+        }
+        Ok(dropped)
+    }
+
+    async fn epoch(&self) -> Result<Epoch, StoreError> {
+        Ok(Epoch(Timestamp::from_millis(self.epoch.load(Ordering::SeqCst))))
+    }
+
+    async fn raise_epoch(&self, now: Timestamp) -> Result<Epoch, StoreError> {
+        let raise = |millis| Epoch(Timestamp::from_millis(millis)).raised(now);
+        let order = Ordering::SeqCst;
+        let before = self
+            .epoch
+            .fetch_update(order, order, |millis| Some(raise(millis).0.as_millis()))
+            .unwrap_or_else(|millis| millis);
+        Ok(raise(before))
+    }
+
+    async fn guarantee(&self) -> Result<Guarantee, StoreError> {
+        Ok(Guarantee {
+            grade: Grade::Volatile,
+            reason: "records are kept in the memory of this process".to_owned(),
+            may_evict: false,
+        })
+    }
+}
+
+/// The records of the credentials that share a lock.
+#[derive(Default)]
+struct Stripe {
+    heads: HashMap<Locator, Head>,
+    grants: HashMap<GrantId, Grant>,
+    /// One entry per record, soonest first. A record that has since been given a longer life is
+    /// put back when its turn comes.
+    ends: BinaryHeap<Reverse<(Timestamp, Record)>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Record {
+    Grant(GrantId),
+    Head(Locator),
+}
+
+impl Stripe {
+    fn head(&self, locator: Locator) -> Option<&Head> {
+        self.heads.get(&locator)
+    }
+
+    fn grant(&self, id: GrantId) -> Option<&Grant> {
+        self.grants.get(&id)
+    }
+
+    fn login(&self, id: Option<GrantId>) -> Option<&Grant> {
+        self.grant(id?)
+    }
+
+    fn count_new<A>(&self, decision: &Decision<A>) -> usize {
+        let new_head = decision
+            .head
+            .iter()
+            .filter(|head| !self.heads.contains_key(&Locator::of(&head.tenant, &head.credential)))
+            .count();
+        let new_grants =
+            decision.grants.iter().flatten().filter(|grant| !self.grants.contains_key(&grant.id));
+        new_head + new_grants.count()
+    }
+
+    fn write(&mut self, head: Option<Head>, grants: [Option<Grant>; 2]) {
+        if let Some(head) = head {
+            let locator = Locator::of(&head.tenant, &head.credential);
+            let keep_until = head.keep_until;
+            if self.heads.insert(locator, head).is_none() {
+                self.ends.push(Reverse((keep_until, Record::Head(locator))));
+            }
+        }
+        for grant in grants.into_iter().flatten() {
+            let (id, keep_until) = (grant.id, grant.keep_until);
+            if self.grants.insert(id, grant).is_none() {
+                self.ends.push(Reverse((keep_until, Record::Grant(id))));
+            }
+        }
+    }
+
+    fn drop_dead(&mut self, limit: u32, now: Timestamp) -> u32 {
+        let mut dropped = 0;
+        while dropped < limit {
+            let Some(Reverse((end, record))) = self.ends.peek().copied() else { break };
+            if end > now {
+                break;
+            }
+            self.ends.pop();
+            let keep_until = match record {
+                Record::Grant(id) => self.grants.get(&id).map(|grant| grant.keep_until),
+                Record::Head(locator) => self.heads.get(&locator).map(|head| head.keep_until),
+            };
+            match (keep_until, record) {
+                (Some(later), _) if later > now => self.ends.push(Reverse((later, record))),
+                (_, Record::Grant(id)) => {
+                    self.grants.remove(&id);
+                    dropped += 1;
+                }
+                (_, Record::Head(locator)) => {
+                    self.heads.remove(&locator);
+                    dropped += 1;
+                }
+            }
+        }
+        dropped
+    }
+}
