@@ -267,7 +267,8 @@ pub struct Mint {
     pub issuer: Issuer,
     /// The `aud` claim.
     pub audience: Audience,
-    /// Its scope. The caller has checked that it lies within that of the grant's terms.
+    /// Its scope, where it is narrower than that of the grant's terms: the caller has checked that
+    /// it is. `None`: all of it.
     pub scope: Option<Scope>,
 }
 
@@ -612,7 +613,7 @@ pub fn redeem(
     match &grant.state {
         State::Issued(issued) if cx.now < issued.expires_at => {
             let expires_at = cx.now.after(event.mint.absolute).min(head.keep_until);
-            redeemed(grant, issued.clone().redeem(event, None, expires_at, cx))
+            redeemed(grant, issued.clone().redeem(&grant.terms, event, None, expires_at, cx))
         }
         State::Issued(_) => Decision::unchanged(Redemption::Refused(Refusal::Expired)),
         // Under a login it was bought by a step-up, which this is not.
@@ -681,7 +682,8 @@ pub fn step_up(
     }
 
     let expires_at = stepped.minted.expires_at;
-    let active = issued.clone().redeem(&event.redeem, event.bearer.login, expires_at, cx);
+    let login = event.bearer.login;
+    let active = issued.clone().redeem(&token.terms, &event.redeem, login, expires_at, cx);
     let superseded = Superseded { by: token.id, attempt: event.redeem.attempt, at: cx.now };
     let mut decision = redeemed(token, active);
     decision.grants[1] =
@@ -856,18 +858,21 @@ pub fn expire(grant: &Grant, now: Timestamp) -> Option<Refusal> {
 impl Issued {
     fn redeem(
         self,
+        terms: &Terms,
         event: &Redeem,
         login: Option<GrantId>,
         expires_at: Timestamp,
         cx: &Context,
     ) -> Active {
         let purpose = Purpose::Access { identity: event.identity.clone(), login };
-        Active::minted(event.attempt, purpose, self.strength, &event.mint, expires_at, cx)
+        let mint = &event.mint;
+        Active::minted(terms, event.attempt, purpose, self.strength, mint, expires_at, cx)
     }
 }
 
 impl Active {
     fn minted(
+        terms: &Terms,
         attempt: Attempt,
         purpose: Purpose,
         strength: Strength,
@@ -883,7 +888,7 @@ impl Active {
                 purpose,
                 strength,
                 expires_at,
-                scope: mint.scope.clone(),
+                scope: mint.scope.as_ref().or(terms.scope.as_ref()).cloned(),
                 key: mint.key,
                 issuer: mint.issuer.clone(),
                 audience: mint.audience.clone(),
@@ -1126,7 +1131,7 @@ fn first(head: &Head, event: &Issue, cx: &Context) -> Grant {
         First::Token { attempt, purpose, strength, mint, keep_until } => {
             let expires_at = cx.now.after(mint.absolute).min(head.keep_until);
             let active =
-                Active::minted(*attempt, purpose.clone(), *strength, mint, expires_at, cx);
+                Active::minted(&event.terms, *attempt, purpose.clone(), *strength, mint, expires_at, cx);
             (None, State::Active(active), expires_at.max(*keep_until))
         }
     };
@@ -1175,14 +1180,8 @@ fn child_of(login: &Grant, session: &Active, event: &Open, cx: &Context) -> Gran
     let purpose =
         Purpose::Access { identity: event.identity.clone(), login: Some(login.id) };
     let expires_at = cx.now.after(event.mint.absolute).min(session.minted.expires_at);
-    let active = Active::minted(
-        event.attempt,
-        purpose,
-        session.strength,
-        &event.mint,
-        expires_at,
-        cx,
-    );
+    let (terms, strength, mint) = (&login.terms, session.strength, &event.mint);
+    let active = Active::minted(terms, event.attempt, purpose, strength, mint, expires_at, cx);
     Grant {
         id: event.id,
         terms: login.terms.clone(),

@@ -123,6 +123,14 @@ name!(
     Audience, "an audience", 255
 );
 
+impl From<Issuer> for Audience {
+    /// An authorization server is itself the audience of a client assertion (RFC 7523 §3). Both
+    /// names have the same alphabet and length.
+    fn from(issuer: Issuer) -> Self {
+        Self(issuer.0)
+    }
+}
+
 /// The calling application, as the [`ClientRegistry`](crate::ClientRegistry) knows it.
 ///
 /// Its api-key is not part of it: the key is looked up by digest and forgotten.

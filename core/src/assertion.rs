@@ -1,0 +1,360 @@
+//! Client assertions: what a delegated API client signs to be let in (RFC 7523 §3).
+
+mod key;
+
+use std::{borrow::Cow, fmt};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+pub use self::key::{AssertionAlgorithm, AssertionKey};
+use crate::{
+    claims::NumericDate,
+    instant::{Lifetime, Timestamp},
+    json::{NotAnObject, Object, Text},
+    keys::{KeyError, SigningKey},
+    model::{Audience, CredentialId},
+    secret::SecretText,
+};
+
+/// The longest assertion that is read, in bytes.
+pub const MAX_ASSERTION_BYTES: usize = 8192;
+
+/// The longest `jti` of an assertion, in bytes.
+const MAX_JTI_BYTES: usize = 255;
+
+/// An assertion that can be read, and of which nothing is known to be true.
+///
+/// Its [`issuer`](Self::issuer) says whose keys to look up; only [`verify`](Self::verify) turns it
+/// into an [`Assertion`].
+pub struct UnverifiedAssertion {
+    header: Header,
+    claims: AssertionClaims,
+    signing_input: String,
+    signature: Vec<u8>,
+}
+
+/// What an assertion must fit.
+#[derive(Debug, Clone, Copy)]
+pub struct AssertionExpectation<'a> {
+    /// The names under which this server is addressed; `aud` must hold one of them.
+    pub audiences: &'a [Audience],
+    /// The present.
+    pub now: Timestamp,
+    /// How old an assertion may be, counted from its `iat`: 300 s unless there is a reason.
+    pub max_age: Lifetime,
+    /// How far in the future `iat` may lie. The end gets no such leeway: a spent `jti` is only
+    /// remembered until the end and this much longer.
+    pub max_skew: Lifetime,
+}
+
+/// An assertion whose signature, audience and times were right.
+///
+/// It may still have been used before: that is for the store to tell, by the
+/// [`GrantId`](crate::GrantId) that is derived from issuer and `jti`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// `iss` and `sub`: the delegated API client.
+    pub issuer: CredentialId,
+    /// `jti`: 1 to 255 bytes; spent once.
+    pub jti: String,
+    /// `iat`, in whole seconds.
+    pub issued_at: Timestamp,
+    /// When it ends: its `exp`, or `iat` + `max_age` where that is earlier.
+    pub ends_at: Timestamp,
+}
+
+/// Why an assertion is refused: for the host's log. On the wire every one of them is the same 403.
+///
+/// It never holds any text of the assertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// Longer than [`MAX_ASSERTION_BYTES`].
+    TooLong,
+    /// It has other than three parts.
+    NotAJws,
+    /// A part is not base64url in its one form (RFC 7515 §2).
+    Base64,
+    /// The header is not a JSON object with `alg`, or its `kid` is no text.
+    Header,
+    /// The header or the payload names a member twice.
+    DuplicateMember,
+    /// The header has `crit`: no extension is understood (RFC 7515 §4.1.11).
+    Crit,
+    /// The `typ` is there, and neither `JWT` nor `client-authentication+jwt`.
+    Typ,
+    /// The client has no key, or none of this `kid`.
+    UnknownKey,
+    /// The `alg` is not that of a key (RFC 8725 §3.1); `none` and HMAC never are.
+    Algorithm,
+    /// The signature is none of the keys'.
+    Signature,
+    /// The payload is not one JSON object.
+    Payload,
+    /// A claim that must be there is not (RFC 7523 §3; `iat` and `jti` are required here).
+    MissingClaim(&'static str),
+    /// A claim is of another type or out of its bounds.
+    BadClaim(&'static str),
+    /// `iss` and `sub` differ.
+    Subject,
+    /// No `aud` is this server's.
+    Audience,
+    /// It has ended, or is older than it may be.
+    Expired,
+    /// Its `iat` or `nbf` has not come yet.
+    NotYet,
+}
+
+impl fmt::Display for AssertionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the assertion is too long",
+            Self::NotAJws => "the assertion is not of three parts",
+            Self::Base64 => "a part of the assertion is not canonical base64url",
+            Self::Header => "the assertion's header is malformed",
+            Self::DuplicateMember => "the assertion names a member twice",
+            Self::Crit => "the assertion's header demands an extension",
+            Self::Typ => "the assertion is a JWT of another type",
+            Self::UnknownKey => "the assertion's key is unknown",
+            Self::Algorithm => "the assertion's algorithm is not its key's",
+            Self::Signature => "the assertion's signature is wrong",
+            Self::Payload => "the assertion's payload is malformed",
+            Self::MissingClaim(name) => return write!(f, "the assertion lacks the claim `{name}`"),
+            Self::BadClaim(name) => return write!(f, "the assertion's claim `{name}` is refused"),
+            Self::Subject => "the assertion's issuer is not its subject",
+            Self::Audience => "the assertion is for another audience",
+            Self::Expired => "the assertion has ended or is too old",
+            Self::NotYet => "the assertion is from the future",
+        })
+    }
+}
+
+impl std::error::Error for AssertionError {}
+
+impl UnverifiedAssertion {
+    /// Reads an assertion: its form, its header and its claims.
+    ///
+    /// # Errors
+    /// [`AssertionError`], saying which rule of form it breaks.
+    pub fn parse(text: &str) -> Result<Self, AssertionError> {
+        if text.len() > MAX_ASSERTION_BYTES {
+            return Err(AssertionError::TooLong);
+        }
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(AssertionError::NotAJws)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(AssertionError::NotAJws)?;
+        if payload.contains('.') {
+            return Err(AssertionError::NotAJws);
+        }
+        Ok(Self {
+            header: Header::read(&decode(header)?)?,
+            claims: AssertionClaims::read(&decode(payload)?)?,
+            signing_input: signing_input.to_owned(),
+            signature: decode(signature)?,
+        })
+    }
+
+    /// Who it says it is from. Anyone can write that: good for looking up keys, and nothing else.
+    #[must_use]
+    pub fn issuer(&self) -> &CredentialId {
+        &self.claims.issuer
+    }
+
+    /// Checks the signature against the client's keys, then audience and times.
+    ///
+    /// A `kid` in the header selects the key; without one, every key of that `alg` is tried.
+    ///
+    /// # Errors
+    /// [`AssertionError`], saying which rule it breaks.
+    pub fn verify(
+        self,
+        keys: &[AssertionKey],
+        expected: &AssertionExpectation<'_>,
+    ) -> Result<Assertion, AssertionError> {
+        self.check_signature(keys)?;
+        self.claims.check(expected)
+    }
+
+    fn check_signature(&self, keys: &[AssertionKey]) -> Result<(), AssertionError> {
+        let Header { alg, kid } = &self.header;
+        let named = |key: &&AssertionKey| kid.as_ref().is_none_or(|kid| kid == key.kid());
+        let mut named = keys.iter().filter(named).peekable();
+        if named.peek().is_none() {
+            return Err(AssertionError::UnknownKey);
+        }
+        let mut candidates = named.filter(|key| key.alg() == alg).peekable();
+        if candidates.peek().is_none() {
+            return Err(AssertionError::Algorithm);
+        }
+        if candidates.any(|key| key.verify(self.signing_input.as_bytes(), &self.signature)) {
+            Ok(())
+        } else {
+            Err(AssertionError::Signature)
+        }
+    }
+}
+
+impl fmt::Debug for UnverifiedAssertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnverifiedAssertion")
+            .field("issuer", &self.claims.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Signs an assertion as a delegated API client does: for tests, and for tools that play one.
+///
+/// Nothing is judged: a `jti` or a time that no server accepts is signed as well.
+///
+/// # Errors
+/// [`KeyError`] when the signer does not answer.
+pub async fn sign_assertion(
+    key: &SigningKey,
+    issuer: &CredentialId,
+    audience: &Audience,
+    jti: &str,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+) -> Result<SecretText, KeyError> {
+    let header = format!(
+        r#"{{"alg":"{}","typ":"JWT","kid":"{}"}}"#,
+        key.key_ref().algorithm,
+        key.key_ref().kid,
+    );
+    let payload = format!(
+        r#"{{"iss":"{issuer}","sub":"{issuer}","aud":"{audience}","jti":{},"iat":{},"exp":{}}}"#,
+        serde_json::Value::from(jti),
+        issued_at.as_secs(),
+        expires_at.as_secs(),
+    );
+    let mut text = URL_SAFE_NO_PAD.encode(header);
+    text.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut text);
+    let signature = key.sign(text.as_bytes()).await?;
+    text.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature.as_bytes(), &mut text);
+    Ok(SecretText::new(text))
+}
+
+struct Header {
+    alg: String,
+    kid: Option<String>,
+}
+
+impl Header {
+    /// Members other than these say nothing about how to check a signature, and are ignored (RFC
+    /// 7515 §4).
+    fn read(json: &[u8]) -> Result<Self, AssertionError> {
+        let header = object(json, AssertionError::Header)?;
+        if header.has("crit") {
+            return Err(AssertionError::Crit);
+        }
+        let text = |name| header.text(name).map_err(|_| AssertionError::Header);
+        if text("typ")?.is_some_and(|typ| typ != "JWT" && typ != "client-authentication+jwt") {
+            return Err(AssertionError::Typ);
+        }
+        Ok(Self {
+            alg: text("alg")?.ok_or(AssertionError::Header)?.into_owned(),
+            kid: text("kid")?.map(Cow::into_owned),
+        })
+    }
+}
+
+/// The claims of RFC 7523 §3, as they were found.
+struct AssertionClaims {
+    issuer: CredentialId,
+    audiences: Vec<String>,
+    jti: String,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    not_before: Option<Timestamp>,
+}
+
+impl AssertionClaims {
+    fn read(json: &[u8]) -> Result<Self, AssertionError> {
+        use AssertionError::{BadClaim, MissingClaim, Payload, Subject};
+
+        let payload = object(json, Payload)?;
+        let text = |name| {
+            let text = payload.text(name).map_err(|_| BadClaim(name))?;
+            text.ok_or(MissingClaim(name))
+        };
+        let time = |name| {
+            let time = payload.read::<NumericDate>(name).map_err(|_| BadClaim(name))?;
+            Ok(time.map(|NumericDate(at)| at))
+        };
+        let issuer = text("iss")?;
+        if text("sub")? != issuer {
+            return Err(Subject);
+        }
+        let Audiences(audiences) = payload
+            .read("aud")
+            .map_err(|_| BadClaim("aud"))?
+            .ok_or(MissingClaim("aud"))?;
+        let jti = text("jti")?;
+        if !(1..=MAX_JTI_BYTES).contains(&jti.len()) {
+            return Err(BadClaim("jti"));
+        }
+        let claims = Self {
+            issuer: issuer.parse().map_err(|_| BadClaim("iss"))?,
+            audiences,
+            jti: jti.into_owned(),
+            issued_at: time("iat")?.ok_or(MissingClaim("iat"))?,
+            expires_at: time("exp")?.ok_or(MissingClaim("exp"))?,
+            not_before: time("nbf")?,
+        };
+        if claims.expires_at <= claims.issued_at {
+            return Err(BadClaim("exp"));
+        }
+        Ok(claims)
+    }
+
+    fn check(self, expected: &AssertionExpectation<'_>) -> Result<Assertion, AssertionError> {
+        let AssertionExpectation { audiences, now, max_age, max_skew } = *expected;
+        if !audiences.iter().any(|ours| self.audiences.iter().any(|aud| aud == ours.as_str())) {
+            return Err(AssertionError::Audience);
+        }
+        let earliest = self.not_before.map_or(self.issued_at, |nbf| nbf.max(self.issued_at));
+        if earliest > now.after(max_skew) {
+            return Err(AssertionError::NotYet);
+        }
+        let ends_at = self.expires_at.min(self.issued_at.after(max_age));
+        if now >= ends_at {
+            return Err(AssertionError::Expired);
+        }
+        let Self { issuer, jti, issued_at, .. } = self;
+        Ok(Assertion { issuer, jti, issued_at, ends_at })
+    }
+}
+
+/// `aud`: one text or a list of them (RFC 7519 §4.1.3).
+struct Audiences(Vec<String>);
+
+impl<'de> Deserialize<'de> for Audiences {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum OneOrMany<'a> {
+            #[serde(borrow)]
+            One(Text<'a>),
+            Many(Vec<String>),
+        }
+        Ok(Self(match OneOrMany::deserialize(deserializer)? {
+            OneOrMany::One(Text(one)) => vec![one.into_owned()],
+            OneOrMany::Many(many) => many,
+        }))
+    }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, AssertionError> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| AssertionError::Base64)
+}
+
+/// The JSON object in these bytes; `malformed` where there is none.
+fn object(json: &[u8], malformed: AssertionError) -> Result<Object<'_>, AssertionError> {
+    let text = std::str::from_utf8(json).map_err(|_| malformed)?;
+    Object::parse(text).map_err(|error| match error {
+        NotAnObject::Malformed => malformed,
+        NotAnObject::Repeated => AssertionError::DuplicateMember,
+    })
+}

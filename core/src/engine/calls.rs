@@ -1,0 +1,68 @@
+//! Calls to the seams: each with a deadline, each failure with its owner's name.
+
+use crate::{
+    clock::within,
+    error::Unavailable,
+    host::LookupError,
+    keys::{KeyError, KeyErrorKind},
+    store::{Change, StoreError},
+};
+
+use super::Parts;
+
+/// The parts, and the one way to call them.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) parts: Parts,
+}
+
+impl Calls {
+    /// Asks the store. One that does not answer in time may still have done it.
+    pub(crate) async fn store<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.in_time(call).await.unwrap_or_else(|| {
+            Err(StoreError::new(Change::MayHaveHappened, "no answer within the deadline"))
+        })
+    }
+
+    /// Asks the key provider, or a signer.
+    pub(crate) async fn keys<T>(
+        &self,
+        call: impl Future<Output = Result<T, KeyError>> + Send,
+    ) -> Result<T, Unavailable> {
+        self.in_time(call)
+            .await
+            .unwrap_or_else(|| Err(KeyError::new(KeyErrorKind::Unavailable).because(LATE)))
+            .map_err(Unavailable::Keys)
+    }
+
+    /// Asks the client registry.
+    pub(crate) async fn clients<T>(
+        &self,
+        call: impl Future<Output = Result<T, LookupError>> + Send,
+    ) -> Result<T, Unavailable> {
+        self.in_time(call)
+            .await
+            .unwrap_or_else(|| Err(LookupError::new(LATE)))
+            .map_err(Unavailable::Clients)
+    }
+
+    /// Asks the identity resolver.
+    pub(crate) async fn identities<T>(
+        &self,
+        call: impl Future<Output = Result<T, LookupError>> + Send,
+    ) -> Result<T, Unavailable> {
+        self.in_time(call)
+            .await
+            .unwrap_or_else(|| Err(LookupError::new(LATE)))
+            .map_err(Unavailable::Identities)
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = T> + Send) -> Option<T> {
+        within(&*self.parts.timer, self.parts.policy.deadline, call).await
+    }
+}
+
+const LATE: &str = "no answer within the deadline";

@@ -1,0 +1,236 @@
+//! The verifier for resource servers that have nothing but the key set.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use time::OffsetDateTime;
+
+use crate::{
+    claims::{Claims, TokenType},
+    instant::{Lifetime, Timestamp},
+    jws::{self, Expectation, TokenError},
+    keys::KeySet,
+    model::{Audience, Issuer, Status, Tenant},
+};
+
+/// Checks access tokens by signature and claims alone (RFC 9068 §4).
+///
+/// It asks nobody. So until a token's `exp` it sees **no revocation, no idle limit and no step-up in
+/// place**: a token that was revoked a second ago still passes. Where that matters, ask the engine
+/// (`Engine::authenticate`), or give access tokens a short life.
+///
+/// It accepts exactly what the engine writes: `typ` is `at+jwt`, `alg` is the one that the key of
+/// that `kid` has, the header has nothing else, every part is base64url in its one form, no member
+/// is named twice, every claim is there and within its bounds. Each refusal is a [`TokenError`] of
+/// its own for the log; on the wire, make all of them the same 401.
+///
+/// ```
+/// use mintage::{
+///     Audience, Issuer, KeySet, Leeway, SteppedUp, TokenError, Verifier, VerifierParts,
+/// };
+/// use time::OffsetDateTime;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let verifier = Verifier::new(VerifierParts {
+///     keys: KeySet::from_jwks(r#"{"keys":[]}"#)?,
+///     issuer: Issuer::new("https://login.example")?,
+///     audience: Audience::new("https://api.example")?,
+///     leeway: Leeway::default(),
+/// });
+/// let refused = verifier.verify::<SteppedUp>("not.a.token", OffsetDateTime::UNIX_EPOCH);
+/// assert_eq!(refused.unwrap_err(), TokenError::Base64);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Verifier {
+    keys: RwLock<Arc<KeySet>>,
+    issuer: Issuer,
+    audience: Audience,
+    tenant: Option<Tenant>,
+    leeway: Leeway,
+}
+
+/// What a [`Verifier`] is made of.
+#[derive(Debug)]
+pub struct VerifierParts {
+    /// The keys under which tokens are accepted.
+    pub keys: KeySet,
+    /// The `iss` that a token must have.
+    pub issuer: Issuer,
+    /// The `aud` that a token must have.
+    pub audience: Audience,
+    /// How far this machine's clock may be from the engine's.
+    pub leeway: Leeway,
+}
+
+impl Verifier {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: VerifierParts) -> Self {
+        let VerifierParts { keys, issuer, audience, leeway } = parts;
+        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience, tenant: None, leeway }
+    }
+
+    /// The same verifier, which accepts this tenant's tokens alone.
+    ///
+    /// Needed where several tenants share issuer and audience; else those tell them apart.
+    #[must_use]
+    pub fn for_tenant(self, tenant: Tenant) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+
+    /// Takes a newly fetched key set in place of the one it has; tokens that are being checked at
+    /// that moment are checked against the old one.
+    pub fn set_keys(&self, keys: KeySet) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// Checks an access token at `now`.
+    ///
+    /// `S` says how strongly the person must have been authenticated: [`AnyStatus`] or
+    /// [`SteppedUp`].
+    ///
+    /// # Errors
+    /// [`TokenError`], saying which rule it breaks. [`TokenError::InsufficientStatus`] is the last to
+    /// be judged: the token is sound, and a step-up would help (RFC 9470 §3).
+    pub fn verify<S: Requirement>(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Verified<S>, TokenError> {
+        let now = Timestamp::from(now);
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let (token_type, claims) = jws::open(token, &keys)?;
+        if token_type != TokenType::Access {
+            return Err(TokenError::Typ);
+        }
+        let Self { issuer, audience, leeway, .. } = self;
+        Expectation { issuer, audience, leeway: *leeway }.check(&claims, now)?;
+        if self.tenant.as_ref().is_some_and(|tenant| *tenant != claims.tenant) {
+            return Err(TokenError::Tenant);
+        }
+        if !S::is_met_by(claims.status_at(now)) {
+            return Err(TokenError::InsufficientStatus);
+        }
+        Ok(Verified { claims, requirement: PhantomData })
+    }
+}
+
+/// A token whose signature and claims were right, and whose status met `S`, when it was checked.
+/// It says nothing of revocation: see [`Verifier`].
+///
+/// A handler whose argument is a `Verified<SteppedUp>` cannot be reached with a STANDARD token.
+pub struct Verified<S> {
+    claims: Claims,
+    requirement: PhantomData<fn() -> S>,
+}
+
+impl<S> Verified<S> {
+    /// What the token says.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_claims(self) -> Claims {
+        self.claims
+    }
+
+    /// The status at `now`, which may be later than the check: STEPPED_UP can end before the token
+    /// does.
+    #[must_use]
+    pub fn status(&self, now: OffsetDateTime) -> Status {
+        self.claims.status_at(now.into())
+    }
+}
+
+impl<S> fmt::Debug for Verified<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verified").field(&self.claims).finish()
+    }
+}
+
+/// How strongly the person behind a token must have been authenticated: [`AnyStatus`] or
+/// [`SteppedUp`], and no other.
+pub trait Requirement: sealed::Sealed + Send + Sync + 'static {
+    /// Whether this status is enough.
+    #[must_use]
+    fn is_met_by(status: Status) -> bool;
+}
+
+/// Every status will do.
+#[derive(Debug, Clone, Copy)]
+pub enum AnyStatus {}
+
+/// The status must be STEPPED_UP, at this moment.
+#[derive(Debug, Clone, Copy)]
+pub enum SteppedUp {}
+
+impl Requirement for AnyStatus {
+    fn is_met_by(_: Status) -> bool {
+        true
+    }
+}
+
+impl Requirement for SteppedUp {
+    fn is_met_by(status: Status) -> bool {
+        status == Status::SteppedUp
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::AnyStatus {}
+    impl Sealed for super::SteppedUp {}
+}
+
+/// How far two clocks may be apart: 0 to 60 whole seconds, 5 by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Leeway(Lifetime);
+
+impl Leeway {
+    /// None: `exp == now` is expired.
+    pub const ZERO: Self = Self(Lifetime::ZERO);
+    /// 60 seconds.
+    pub const MAX: Self = Self(Lifetime::from_secs(60));
+
+    /// So many seconds.
+    ///
+    /// # Errors
+    /// [`InvalidLeeway`] when it is more than [`MAX`](Self::MAX).
+    pub fn from_secs(secs: u32) -> Result<Self, InvalidLeeway> {
+        let leeway = Self(Lifetime::from_secs(secs));
+        if leeway <= Self::MAX { Ok(leeway) } else { Err(InvalidLeeway) }
+    }
+
+    /// The same as a length of time.
+    #[must_use]
+    pub const fn as_lifetime(self) -> Lifetime {
+        self.0
+    }
+}
+
+impl Default for Leeway {
+    /// 5 seconds.
+    fn default() -> Self {
+        Self(Lifetime::from_secs(5))
+    }
+}
+
+/// A leeway was longer than [`Leeway::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidLeeway;
+
+impl fmt::Display for InvalidLeeway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a leeway must be between 0 and 60 seconds")
+    }
+}
+
+impl std::error::Error for InvalidLeeway {}
