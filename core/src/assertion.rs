@@ -142,7 +142,9 @@ impl UnverifiedAssertion {
             return Err(AssertionError::TooLong);
         }
         let (signing_input, signature) = text.rsplit_once('.').ok_or(AssertionError::NotAJws)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(AssertionError::NotAJws)?;
+        let (header, payload) = signing_input
+            .split_once('.')
+            .ok_or(AssertionError::NotAJws)?;
         if payload.contains('.') {
             return Err(AssertionError::NotAJws);
         }
@@ -280,7 +282,9 @@ impl AssertionClaims {
             text.ok_or(MissingClaim(name))
         };
         let time = |name| {
-            let time = payload.read::<NumericDate>(name).map_err(|_| BadClaim(name))?;
+            let time = payload
+                .read::<NumericDate>(name)
+                .map_err(|_| BadClaim(name))?;
             Ok(time.map(|NumericDate(at)| at))
         };
         let issuer = text("iss")?;
@@ -310,11 +314,21 @@ impl AssertionClaims {
     }
 
     fn check(self, expected: &AssertionExpectation<'_>) -> Result<Assertion, AssertionError> {
-        let AssertionExpectation { audiences, now, max_age, max_skew } = *expected;
-        if !audiences.iter().any(|ours| self.audiences.iter().any(|aud| aud == ours.as_str())) {
+        let AssertionExpectation {
+            audiences,
+            now,
+            max_age,
+            max_skew,
+        } = *expected;
+        if !audiences
+            .iter()
+            .any(|ours| self.audiences.iter().any(|aud| aud == ours.as_str()))
+        {
             return Err(AssertionError::Audience);
         }
-        let earliest = self.not_before.map_or(self.issued_at, |nbf| nbf.max(self.issued_at));
+        let earliest = self
+            .not_before
+            .map_or(self.issued_at, |nbf| nbf.max(self.issued_at));
         if earliest > now.after(max_skew) {
             return Err(AssertionError::NotYet);
         }
@@ -322,8 +336,18 @@ impl AssertionClaims {
         if now >= ends_at {
             return Err(AssertionError::Expired);
         }
-        let Self { issuer, jti, issued_at, .. } = self;
-        Ok(Assertion { issuer, jti, issued_at, ends_at })
+        let Self {
+            issuer,
+            jti,
+            issued_at,
+            ..
+        } = self;
+        Ok(Assertion {
+            issuer,
+            jti,
+            issued_at,
+            ends_at,
+        })
     }
 }
 
@@ -347,7 +371,9 @@ impl<'de> Deserialize<'de> for Audiences {
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, AssertionError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| AssertionError::Base64)
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| AssertionError::Base64)
 }
 
 /// The JSON object in these bytes; `malformed` where there is none.

@@ -44,7 +44,9 @@ impl TokenType {
 
     /// The type whose `typ` this is, to the letter.
     pub(crate) fn of(typ: &str) -> Option<Self> {
-        [Self::Auth, Self::Access].into_iter().find(|token_type| token_type.as_str() == typ)
+        [Self::Auth, Self::Access]
+            .into_iter()
+            .find(|token_type| token_type.as_str() == typ)
     }
 }
 
@@ -84,7 +86,7 @@ pub struct Claims {
     pub auth_time: Timestamp,
     /// `acr`: how strongly (RFC 9470 §4), when the token was signed.
     pub status: Status,
-    /// `stepped_up_until`: when STEPPED_UP ends, where it ends before the token does. Only beside
+    /// `stepped_up_until`: when `STEPPED_UP` ends, where it ends before the token does. Only beside
     /// that status.
     pub stepped_up_until: Option<Timestamp>,
     /// `scope` (RFC 8693 §4.2).
@@ -95,7 +97,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// The status at `now`, as far as the token tells: STEPPED_UP ends at
+    /// The status at `now`, as far as the token tells: `STEPPED_UP` ends at
     /// [`stepped_up_until`](Self::stepped_up_until).
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
@@ -155,12 +157,12 @@ pub(crate) fn write(out: &mut String, claims: &Claims) {
         write_time(out, "stepped_up_until", until);
     }
     let host = claims.host.as_ref().map_or("{}", HostClaims::as_json);
-    if host != "{}" {
-        // Its own opening brace becomes the comma; its closing one ends the whole.
+    if host == "{}" {
+        out.push('}');
+    } else {
+        // Its opening brace becomes a comma, and its closing one ends the whole.
         out.push(',');
         out.push_str(&host[1..]);
-    } else {
-        out.push('}');
     }
 }
 
@@ -261,14 +263,16 @@ fn host_claims(members: &Object<'_>) -> Result<Option<HostClaims>, TokenError> {
         return Ok(None);
     }
     let json = members.to_compact();
-    HostClaims::new(&json).map(Some).map_err(|error| match error {
-        InvalidHostClaims::Reserved(name) => TokenError::BadClaim(name),
-        InvalidHostClaims::TooLong => TokenError::TooLong,
-        InvalidHostClaims::NotAnObject => match Object::parse(&json) {
-            Err(NotAnObject::Repeated) => TokenError::DuplicateMember,
-            _ => TokenError::Payload,
-        },
-    })
+    HostClaims::new(&json)
+        .map(Some)
+        .map_err(|error| match error {
+            InvalidHostClaims::Reserved(name) => TokenError::BadClaim(name),
+            InvalidHostClaims::TooLong => TokenError::TooLong,
+            InvalidHostClaims::NotAnObject => match Object::parse(&json) {
+                Err(NotAnObject::Repeated) => TokenError::DuplicateMember,
+                _ => TokenError::Payload,
+            },
+        })
 }
 
 /// Reads a [`Draft`] and says why it could not.
@@ -351,7 +355,9 @@ struct Parsed<T>(T);
 impl<'de, T: FromStr> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(text) = Text::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|_| de::Error::custom("not of its form"))
+        text.parse()
+            .map(Self)
+            .map_err(|_| de::Error::custom("not of its form"))
     }
 }
 

@@ -44,8 +44,11 @@ impl KeySet {
     /// thumbprint or stands there twice, or a private key stands among them.
     pub fn from_jwks(json: &str) -> Result<Self, InvalidKey> {
         let set = Object::parse(json).map_err(|_| InvalidKey::Malformed)?;
-        let members: Vec<Object<'_>> =
-            set.read("keys").ok().flatten().ok_or(InvalidKey::Malformed)?;
+        let members: Vec<Object<'_>> = set
+            .read("keys")
+            .ok()
+            .flatten()
+            .ok_or(InvalidKey::Malformed)?;
         let mut keys: Vec<VerifyingKey> = Vec::new();
         for member in &members {
             if !signs(member)? {
@@ -126,8 +129,10 @@ pub(crate) fn ed25519_public(member: &Object<'_>) -> Result<VerifyingKey, Invali
 pub(crate) fn signs(member: &Object<'_>) -> Result<bool, InvalidKey> {
     let operations: Option<Vec<String>> =
         member.read("key_ops").map_err(|_| InvalidKey::Malformed)?;
-    let usable = operations
-        .is_none_or(|all| all.iter().any(|operation| operation == "verify" || operation == "sign"));
+    let usable = operations.is_none_or(|all| {
+        all.iter()
+            .any(|operation| operation == "verify" || operation == "sign")
+    });
     Ok(usable && text(member, "use")?.is_none_or(|usage| usage == "sig"))
 }
 
@@ -161,5 +166,111 @@ fn bytes(member: &Object<'_>, name: &str) -> Result<[u8; 32], InvalidKey> {
     let mut bytes = [0; 32];
     let decoded = URL_SAFE_NO_PAD.decode_slice(&text, &mut bytes);
     text.zeroize();
-    if decoded == Ok(bytes.len()) { Ok(bytes) } else { Err(InvalidKey::Malformed) }
+    if decoded == Ok(bytes.len()) {
+        Ok(bytes)
+    } else {
+        Err(InvalidKey::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 8037 appendices A.1 and A.3.
+    const PRIVATE: &str = r#"{"kty":"OKP","crv":"Ed25519",
+        "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const PUBLIC: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+
+    fn set(keys: &[&str]) -> Result<KeySet, InvalidKey> {
+        KeySet::from_jwks(&format!("{{\"keys\":[{}]}}", keys.join(",")))
+    }
+
+    fn public_with(member: &str) -> String {
+        PUBLIC.replace('}', &format!(",{member}}}"))
+    }
+
+    #[test]
+    fn a_key_is_named_by_its_thumbprint() {
+        let key = SigningKey::from_jwk(PRIVATE).unwrap();
+        assert_eq!(key.key_ref().kid.to_string(), THUMBPRINT);
+        assert_eq!(key.key_ref().algorithm, Algorithm::EdDsa);
+        let keys = set(&[PUBLIC]).unwrap();
+        assert_eq!(keys.get(&key.key_ref().kid), Some(key.verifying_key()));
+    }
+
+    #[test]
+    fn a_published_set_comes_back() {
+        let keys = [Algorithm::EdDsa, Algorithm::Ed25519].map(|algorithm| {
+            SigningKey::from_seed(&[algorithm as u8; 32], algorithm)
+                .verifying_key()
+                .clone()
+        });
+        let keys = KeySet::new(keys);
+        assert_eq!(keys.len(), 2);
+        assert_eq!(KeySet::from_jwks(&keys.to_jwks()), Ok(keys));
+        assert_eq!(KeySet::default().to_jwks(), r#"{"keys":[]}"#);
+    }
+
+    #[test]
+    fn keys_of_another_kind_are_skipped() {
+        let others = [
+            r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#,
+            r#"{"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+            &public_with("\"use\":\"enc\""),
+            &public_with("\"alg\":\"ES256\""),
+            &public_with("\"key_ops\":[\"deriveKey\"]"),
+        ];
+        assert!(set(&others).unwrap().is_empty());
+        assert_eq!(set(&[others[0], PUBLIC, others[1]]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_malformed_key_refuses_the_whole_set() {
+        let kid = format!("\"kid\":\"{THUMBPRINT}\"");
+        assert!(set(&[&public_with(&kid)]).is_ok());
+        let other = kid.replace("kPrK", "kPrJ");
+        assert_eq!(
+            set(&[&public_with(&other)]),
+            Err(InvalidKey::NotItsThumbprint)
+        );
+        assert_eq!(
+            set(&[PUBLIC, &public_with(&kid)]),
+            Err(InvalidKey::Duplicate)
+        );
+        assert_eq!(set(&[PRIVATE]), Err(InvalidKey::Private));
+        for malformed in [
+            r#"{"kty":"OKP","crv":"Ed25519"}"#,
+            r#"{"kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qY"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp"}"#,
+            r#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":""}"#,
+            r#"{"crv":"Ed25519"}"#,
+            "[]",
+        ] {
+            assert_eq!(set(&[malformed]), Err(InvalidKey::Malformed), "{malformed}");
+        }
+        for malformed in ["", "{}", "[]", "{\"keys\":{}}", "{\"keys\":[]} x"] {
+            assert_eq!(
+                KeySet::from_jwks(malformed),
+                Err(InvalidKey::Malformed),
+                "{malformed}"
+            );
+        }
+    }
+
+    #[test]
+    fn both_halves_of_a_private_key_must_agree() {
+        let refused = |json: &str| SigningKey::from_jwk(json).unwrap_err();
+        assert_eq!(
+            refused(&PRIVATE.replace("nWGx", "nWGy")),
+            InvalidKey::Mismatch
+        );
+        assert_eq!(refused(PUBLIC), InvalidKey::Malformed);
+        let with_kid = PRIVATE.replace("\"d\"", "\"kid\":\"mine\",\"d\"");
+        assert_eq!(refused(&with_kid), InvalidKey::NotItsThumbprint);
+    }
 }

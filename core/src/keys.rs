@@ -202,7 +202,10 @@ impl VerifyingKey {
 
     fn of(point: ed25519_dalek::VerifyingKey, algorithm: Algorithm) -> Self {
         let kid = jwk::ed25519_thumbprint(point.as_bytes());
-        Self { id: KeyRef { kid, algorithm }, point }
+        Self {
+            id: KeyRef { kid, algorithm },
+            point,
+        }
     }
 }
 
@@ -320,7 +323,10 @@ impl SigningKey {
     /// The key whose public half is `public` and whose private half is `signer`.
     #[must_use]
     pub fn new(public: &VerifyingKey, signer: Arc<dyn Signer>) -> Self {
-        Self { public: public.clone(), signer }
+        Self {
+            public: public.clone(),
+            signer,
+        }
     }
 
     /// A fresh key in this process's memory, wiped when its last clone is dropped.
@@ -361,7 +367,10 @@ impl SigningKey {
 
     fn local(key: ed25519_dalek::SigningKey, algorithm: Algorithm) -> Self {
         let public = VerifyingKey::of(key.verifying_key(), algorithm);
-        Self { public, signer: Arc::new(LocalSigner(key)) }
+        Self {
+            public,
+            signer: Arc::new(LocalSigner(key)),
+        }
     }
 
     /// Its id and what it calls its signatures.
@@ -487,7 +496,10 @@ impl KeyError {
     /// The same error with what caused it. The cause is logged: it must hold no secret.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { kind: self.kind, source: Some(source.into()) }
+        Self {
+            kind: self.kind,
+            source: Some(source.into()),
+        }
     }
 
     /// Its kind.
@@ -509,6 +521,84 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `y` and the sign of `x` encode (RFC 8032 §5.1.2), `y` counted from the prime.
+    fn from_the_prime(offset: u8, sign: u8) -> [u8; 32] {
+        let mut bytes = [0xFF; 32];
+        bytes[0] = 0xED + offset;
+        bytes[31] = 0x7F | sign;
+        bytes
+    }
+
+    #[test]
+    fn a_point_is_accepted_in_its_one_encoding_only() {
+        let mut decompressed = 0;
+        for offset in 0..=18 {
+            for sign in [0, 0x80] {
+                let bytes = from_the_prime(offset, sign);
+                let refused = VerifyingKey::from_bytes(&bytes, Algorithm::EdDsa).unwrap_err();
+                match ed25519_dalek::VerifyingKey::from_bytes(&bytes) {
+                    Ok(_) => {
+                        decompressed += 1;
+                        assert_eq!(refused, InvalidKey::NonCanonical);
+                    }
+                    Err(_) => assert_eq!(refused, InvalidKey::NotAPoint),
+                }
+            }
+        }
+        assert!(decompressed > 10, "the library alone accepts many of them");
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_refused() {
+        let mut one = [0; 32];
+        one[0] = 1;
+        let mut minus_one = from_the_prime(0, 0);
+        minus_one[0] -= 1;
+        let mut zero_negative = [0; 32];
+        zero_negative[31] = 0x80;
+        for bytes in [one, minus_one, [0; 32], zero_negative] {
+            let refused = VerifyingKey::from_bytes(&bytes, Algorithm::EdDsa);
+            assert_eq!(refused, Err(InvalidKey::SmallOrder));
+        }
+    }
+
+    #[test]
+    fn a_key_id_is_its_text_and_no_other() {
+        let kid = KeyId::from_bytes([0xFB; 32]);
+        let text = kid.to_string();
+        assert_eq!((text.len(), text.parse()), (43, Ok(kid)));
+        let padded = format!("{text}=");
+        let stray = format!("{}t", &text[..42]);
+        for bad in ["", &text[..42], &padded, &stray, &text.replace('-', "+")] {
+            assert_eq!(bad.parse::<KeyId>(), Err(InvalidKeyId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_not_shown() {
+        let key = SigningKey::from_seed(&[0xAB; 32], Algorithm::EdDsa);
+        let shown = format!("{key:?} {:?}", key.signer);
+        assert!(!shown.contains("171") && !shown.contains("abab"), "{shown}");
+        assert!(shown.contains(&key.key_ref().kid.to_string()));
+    }
+
+    #[test]
+    fn an_error_tells_its_cause_and_kind() {
+        let error = KeyError::new(KeyErrorKind::Rejected).because("quota");
+        assert_eq!(error.kind(), KeyErrorKind::Rejected);
+        assert_eq!(
+            std::error::Error::source(&error).unwrap().to_string(),
+            "quota"
+        );
     }
 }

@@ -1,12 +1,11 @@
 //! Parts for a host's own tests (feature `test-util`): a clock that is set by hand, a resolver and
-//! a registry that answer from a table, and a store that fails on demand.
+//! a registry that answer from a table, and parts that fail on demand.
 
 use std::{
     collections::HashMap,
-    num::NonZeroU32,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -15,14 +14,14 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
-    AssertionKey, Change, Client, ClientRegistry, Clock, Credential, CredentialId, Epoch,
-    Guarantee, Identity, IdentityResolver, Lifetime, Listing, LookupError, Page, Resolution,
-    SecretDigest, SecretText, StoreError, Tenant, Timer, Timestamp, TokenStore,
-    grant::{
-        Context, Elevate, Issue, Open, Read, Redeem, Redemption, Revocation, Revoke, RevokeAll,
-        StepUp, Touch, Verdict,
-    },
+    AssertionKey, Client, ClientRegistry, Clock, Credential, CredentialId, Identity,
+    IdentityResolver, Lifetime, Listing, LookupError, Page, Resolution, SecretDigest, SecretText,
+    Tenant, Timer, Timestamp,
 };
+
+mod faults;
+
+pub use faults::{Failure, Faults, Faulty};
 
 /// A clock that is set by hand.
 #[derive(Debug)]
@@ -178,115 +177,5 @@ impl ClientRegistry for StaticRegistry {
     ) -> Result<Vec<AssertionKey>, LookupError> {
         let key = (client.clone(), issuer.clone());
         Ok(self.assertion_keys.get(&key).cloned().unwrap_or_default())
-    }
-}
-
-/// When a [`FailingStore`] fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// Before it has done anything: [`Change::Unchanged`].
-    Before,
-    /// After it has done everything: [`Change::MayHaveHappened`].
-    After,
-}
-
-/// A store that fails on demand, and passes everything else on.
-#[derive(Debug)]
-pub struct FailingStore<S> {
-    store: S,
-    calls: AtomicUsize,
-    plan: Mutex<Option<(usize, Failure)>>,
-}
-
-impl<S> FailingStore<S> {
-    /// Passes everything on to this store until it is told to fail.
-    pub fn new(store: S) -> Self {
-        Self { store, calls: AtomicUsize::new(0), plan: Mutex::new(None) }
-    }
-
-    /// The `nth` operation from now on (1 is the next) fails, once.
-    pub fn fail_nth(&self, nth: usize, failure: Failure) {
-        let at = self.calls.load(Ordering::SeqCst) + nth;
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, failure));
-    }
-
-    /// How many operations there have been.
-    pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-
-    async fn run<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
-        let this = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let failure = {
-            let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-            plan.take_if(|(at, _)| *at == this).map(|(_, failure)| failure)
-        };
-        match failure {
-            Some(Failure::Before) => Err(StoreError::new(Change::Unchanged, "told to fail")),
-            Some(Failure::After) => {
-                call.await?;
-                Err(StoreError::new(Change::MayHaveHappened, "told to fail"))
-            }
-            None => call.await,
-        }
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl<S: TokenStore> TokenStore for FailingStore<S> {
-    async fn issue(&self, event: &Issue, cx: &Context) -> Result<Verdict, StoreError> {
-        self.run(self.store.issue(event, cx)).await
-    }
-
-    async fn redeem(&self, event: &Redeem, cx: &Context) -> Result<Redemption, StoreError> {
-        self.run(self.store.redeem(event, cx)).await
-    }
-
-    async fn step_up(&self, event: &StepUp, cx: &Context) -> Result<Redemption, StoreError> {
-        self.run(self.store.step_up(event, cx)).await
-    }
-
-    async fn open(&self, event: &Open, cx: &Context) -> Result<Redemption, StoreError> {
-        self.run(self.store.open(event, cx)).await
-    }
-
-    async fn elevate(&self, event: &Elevate, cx: &Context) -> Result<Verdict, StoreError> {
-        self.run(self.store.elevate(event, cx)).await
-    }
-
-    async fn touch(&self, event: &Touch, cx: &Context) -> Result<Verdict, StoreError> {
-        self.run(self.store.touch(event, cx)).await
-    }
-
-    async fn read(&self, event: &Read, cx: &Context) -> Result<Verdict, StoreError> {
-        self.run(self.store.read(event, cx)).await
-    }
-
-    async fn revoke(&self, event: &Revoke, cx: &Context) -> Result<Revocation, StoreError> {
-        self.run(self.store.revoke(event, cx)).await
-    }
-
-    async fn revoke_all(&self, event: &RevokeAll, cx: &Context) -> Result<(), StoreError> {
-        self.run(self.store.revoke_all(event, cx)).await
-    }
-
-    async fn purge(&self, limit: NonZeroU32, now: Timestamp) -> Result<u32, StoreError> {
-        self.run(self.store.purge(limit, now)).await
-    }
-
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        self.run(self.store.epoch()).await
-    }
-
-    async fn raise_epoch(&self, now: Timestamp) -> Result<Epoch, StoreError> {
-        self.run(self.store.raise_epoch(now)).await
-    }
-
-    async fn guarantee(&self) -> Result<Guarantee, StoreError> {
-        self.run(self.store.guarantee()).await
     }
 }

@@ -71,8 +71,19 @@ impl Verifier {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: VerifierParts) -> Self {
-        let VerifierParts { keys, issuer, audience, leeway } = parts;
-        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience, tenant: None, leeway }
+        let VerifierParts {
+            keys,
+            issuer,
+            audience,
+            leeway,
+        } = parts;
+        Self {
+            keys: RwLock::new(Arc::new(keys)),
+            issuer,
+            audience,
+            tenant: None,
+            leeway,
+        }
     }
 
     /// The same verifier, which accepts this tenant's tokens alone.
@@ -80,7 +91,10 @@ impl Verifier {
     /// Needed where several tenants share issuer and audience; else those tell them apart.
     #[must_use]
     pub fn for_tenant(self, tenant: Tenant) -> Self {
-        Self { tenant: Some(tenant), ..self }
+        Self {
+            tenant: Some(tenant),
+            ..self
+        }
     }
 
     /// Takes a newly fetched key set in place of the one it has; tokens that are being checked at
@@ -108,15 +122,32 @@ impl Verifier {
         if token_type != TokenType::Access {
             return Err(TokenError::Typ);
         }
-        let Self { issuer, audience, leeway, .. } = self;
-        Expectation { issuer, audience, leeway: *leeway }.check(&claims, now)?;
-        if self.tenant.as_ref().is_some_and(|tenant| *tenant != claims.tenant) {
+        let Self {
+            issuer,
+            audience,
+            leeway,
+            ..
+        } = self;
+        Expectation {
+            issuer,
+            audience,
+            leeway: *leeway,
+        }
+        .check(&claims, now)?;
+        if self
+            .tenant
+            .as_ref()
+            .is_some_and(|tenant| *tenant != claims.tenant)
+        {
             return Err(TokenError::Tenant);
         }
         if !S::is_met_by(claims.status_at(now)) {
             return Err(TokenError::InsufficientStatus);
         }
-        Ok(Verified { claims, requirement: PhantomData })
+        Ok(Verified {
+            claims,
+            requirement: PhantomData,
+        })
     }
 }
 
@@ -142,7 +173,7 @@ impl<S> Verified<S> {
         self.claims
     }
 
-    /// The status at `now`, which may be later than the check: STEPPED_UP can end before the token
+    /// The status at `now`, which may be later than the check: `STEPPED_UP` can end before the token
     /// does.
     #[must_use]
     pub fn status(&self, now: OffsetDateTime) -> Status {
@@ -168,7 +199,7 @@ pub trait Requirement: sealed::Sealed + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub enum AnyStatus {}
 
-/// The status must be STEPPED_UP, at this moment.
+/// The status must be `STEPPED_UP`, at this moment.
 #[derive(Debug, Clone, Copy)]
 pub enum SteppedUp {}
 
@@ -206,7 +237,11 @@ impl Leeway {
     /// [`InvalidLeeway`] when it is more than [`MAX`](Self::MAX).
     pub fn from_secs(secs: u32) -> Result<Self, InvalidLeeway> {
         let leeway = Self(Lifetime::from_secs(secs));
-        if leeway <= Self::MAX { Ok(leeway) } else { Err(InvalidLeeway) }
+        if leeway <= Self::MAX {
+            Ok(leeway)
+        } else {
+            Err(InvalidLeeway)
+        }
     }
 
     /// The same as a length of time.

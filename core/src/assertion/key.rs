@@ -58,7 +58,7 @@ impl From<Algorithm> for AssertionAlgorithm {
 /// A public key of a delegated API client, and the one algorithm that it is used with: the assertion
 /// does not choose.
 ///
-/// EdDSA is always there; ES256, RS256 and PS256 come with the feature `assertion-algorithms`. That
+/// `EdDSA` is always there; ES256, RS256 and PS256 come with the feature `assertion-algorithms`. That
 /// feature only ever checks signatures: no RSA private key is held, so that the timing attacks on
 /// RSA private keys (RUSTSEC-2023-0071) find nothing here.
 #[derive(Clone)]
@@ -191,8 +191,8 @@ fn spki_error(error: &ed25519_dalek::pkcs8::spki::Error) -> InvalidKey {
 mod wider {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use p256::ecdsa::signature::Verifier as _;
-    use rsa::{BoxedUint, traits::PublicKeyParts as _};
     use rsa::pkcs8::DecodePublicKey as _;
+    use rsa::{BoxedUint, traits::PublicKeyParts as _};
     use sha2::Sha256;
 
     use super::{AssertionAlgorithm, AssertionKey, Public, spki_error};
@@ -260,7 +260,10 @@ mod wider {
         if n.len() > 4096 / 8 || e.len() > 8 {
             return Err(InvalidKey::RsaSize);
         }
-        let parts = (BoxedUint::from_be_slice_vartime(n), BoxedUint::from_be_slice_vartime(e));
+        let parts = (
+            BoxedUint::from_be_slice_vartime(n),
+            BoxedUint::from_be_slice_vartime(e),
+        );
         let key = rsa::PublicKey::new_with_size_limits(parts.0, parts.1, 2048..=4096);
         let key = key.map_err(|error| match error {
             rsa::Error::ModulusTooSmall | rsa::Error::ModulusTooLarge => InvalidKey::RsaSize,
@@ -271,7 +274,11 @@ mod wider {
             ("kty", "RSA"),
             ("n", &URL_SAFE_NO_PAD.encode(key.n_bytes())),
         ]);
-        Ok(AssertionKey { kid: kid.to_string(), algorithm, public: Public::Rsa(Box::new(key)) })
+        Ok(AssertionKey {
+            kid: kid.to_string(),
+            algorithm,
+            public: Public::Rsa(Box::new(key)),
+        })
     }
 
     /// `r` and `s`, 32 bytes each (RFC 7518 §3.4).
@@ -303,11 +310,17 @@ mod wider {
     }
 
     fn refuse_private(member: &Object<'_>) -> Result<(), InvalidKey> {
-        if member.has("d") { Err(InvalidKey::Private) } else { Ok(()) }
+        if member.has("d") {
+            Err(InvalidKey::Private)
+        } else {
+            Ok(())
+        }
     }
 
     fn bytes(member: &Object<'_>, name: &str) -> Result<Vec<u8>, InvalidKey> {
         let text = jwk::text(member, name)?.ok_or(InvalidKey::Malformed)?;
-        URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidKey::Malformed)
+        URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| InvalidKey::Malformed)
     }
 }

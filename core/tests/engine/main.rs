@@ -1,0 +1,9 @@
+//! Whole flows through the engine, on a store in memory and a clock that is set by hand.
+
+mod endings;
+mod faults;
+mod lifetimes;
+mod refusals;
+mod start;
+mod ways;
+mod world;

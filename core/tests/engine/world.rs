@@ -1,0 +1,264 @@
+//! A small world: two tenants, a person with three identities, a delegated API client.
+
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use mintage::{
+    Algorithm, AnyStatus, AssertionKey, Audience, Client, ClientId, Credential, CredentialId,
+    CredentialType, Denied, Engine, Error, Exchange, Exchanged, IdempotencyRef, Identity,
+    IdentityId, IdentityType, IssueOneTime, Issuer, KeyRing, Lifetime, Live, LogIn, MemoryStore,
+    Parts, Policy, Realm, RotationSchedule, SecretText, SigningKey, StartError, Status, Tenant, Timestamp,
+    TracingAudit, sign_assertion,
+    test_util::{Faults, Faulty, ManualClock, StaticRegistry, StaticResolver},
+};
+use time::OffsetDateTime;
+
+pub struct World {
+    pub engine: Engine,
+    pub clock: Arc<ManualClock>,
+    pub store: Arc<Faulty<MemoryStore>>,
+    pub keys: Arc<Faulty<KeyRing>>,
+    pub people: Arc<Faulty<StaticResolver>>,
+    pub faults: Arc<Faults>,
+    pub assertion_key: SigningKey,
+}
+
+pub const API_KEY: &str = "an-api-key";
+
+pub fn start() -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+pub fn acme() -> Client {
+    Client { id: ClientId::new("acme-web").unwrap(), tenant: Tenant::new("acme").unwrap() }
+}
+
+pub fn acme_app() -> Client {
+    Client { id: ClientId::new("acme-app").unwrap(), ..acme() }
+}
+
+pub fn other() -> Client {
+    Client { id: ClientId::new("other-web").unwrap(), tenant: Tenant::new("other").unwrap() }
+}
+
+pub fn root() -> Credential {
+    Credential::new(CredentialType::Root, CredentialId::new("1001").unwrap())
+}
+
+pub fn user() -> Credential {
+    Credential::new(CredentialType::User, CredentialId::new("1002").unwrap())
+}
+
+pub fn api_client() -> Credential {
+    Credential::new(CredentialType::ApiClient, CredentialId::new("9001").unwrap())
+}
+
+pub fn company() -> Identity {
+    Identity::new(IdentityType::Corporate, IdentityId::new("5001").unwrap())
+}
+
+pub fn second_company() -> Identity {
+    Identity::new(IdentityType::Corporate, IdentityId::new("5002").unwrap())
+}
+
+pub fn stranger() -> Identity {
+    Identity::new(IdentityType::Consumer, IdentityId::new("6666").unwrap())
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Policy::default()).await
+    }
+
+    pub async fn with(policy: Policy) -> Self {
+        Self::try_with(policy).await.unwrap()
+    }
+
+    pub async fn try_with(policy: Policy) -> Result<Self, StartError> {
+        let clock = Arc::new(ManualClock::at(start()));
+        let capacity = NonZeroUsize::new(10_000).unwrap();
+        let faults = Arc::new(Faults::default());
+        let store = MemoryStore::new(capacity, start());
+        let store = Arc::new(Faulty::new(store, faults.clone()));
+        let schedule = RotationSchedule {
+            publish_ahead: Lifetime::from_hours(1),
+            sign_for: Lifetime::from_hours(24),
+            verify_for: Lifetime::from_hours(13),
+        };
+        let now = Timestamp::from(start());
+        let keys = KeyRing::generate(schedule, Algorithm::EdDsa, now).unwrap();
+        let keys = Arc::new(Faulty::new(keys, faults.clone()));
+        let people = StaticResolver::default();
+        for identity in [company(), second_company()] {
+            people.link(&acme().tenant, &root(), identity);
+        }
+        people.link(&acme().tenant, &user(), company());
+        people.link(&acme().tenant, &api_client(), second_company());
+        people.link(&other().tenant, &root(), company());
+        let people = Arc::new(Faulty::new(people, faults.clone()));
+        let assertion_key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let clients = StaticRegistry::default()
+            .with_client(&SecretText::new(API_KEY), acme())
+            .with_assertion_key(
+                acme(),
+                api_client().id,
+                AssertionKey::from(assertion_key.verifying_key().clone()),
+            );
+        let realm = |name: &str| Realm {
+            issuer: Issuer::new(&format!("https://{name}.example")).unwrap(),
+            audience: Audience::new(&format!("https://api.{name}.example")).unwrap(),
+        };
+        let engine = Engine::start(Parts {
+            store: store.clone(),
+            keys: keys.clone(),
+            identities: people.clone(),
+            clients: Arc::new(Faulty::new(clients, faults.clone())),
+            clock: clock.clone(),
+            timer: faults.clone(),
+            audit: Arc::new(TracingAudit),
+            policy,
+            tenants: HashMap::from([
+                (acme().tenant, realm("acme")),
+                (other().tenant, realm("other")),
+            ]),
+        })
+        .await?;
+        // Assertions signed within the clock skew of the store's epoch are refused.
+        clock.advance(Lifetime::from_secs(10));
+        Ok(Self { engine, clock, store, keys, people, faults, assertion_key })
+    }
+
+    pub fn advance(&self, by: Lifetime) {
+        self.clock.advance(by);
+    }
+
+    pub async fn log_in(&self, status: Status) -> SecretText {
+        let login = LogIn { credential: root(), status, scope: None, claims: None };
+        self.engine.log_in(&acme(), login).await.unwrap().token
+    }
+
+    pub async fn one_time(&self, status: Status) -> String {
+        self.one_time_for(Some(company()), status).await
+    }
+
+    pub async fn one_time_for(&self, identity: Option<Identity>, status: Status) -> String {
+        let token = IssueOneTime {
+            credential: root(),
+            identity,
+            status,
+            lifetime: None,
+            scope: None,
+            claims: None,
+        };
+        let issued = self.engine.issue_one_time(&acme(), token).await.unwrap();
+        issued.token.to_text().expose().to_owned()
+    }
+
+    pub async fn assertion(&self, jti: &str) -> String {
+        let now = Timestamp::from(mintage::Clock::now(&*self.clock));
+        let audience = Audience::new("https://acme.example").unwrap();
+        let expires_at = now.after(Lifetime::from_secs(60));
+        let (key, issuer) = (&self.assertion_key, api_client().id);
+        let signed = sign_assertion(key, &issuer, &audience, jti, now, expires_at).await.unwrap();
+        signed.expose().to_owned()
+    }
+
+    /// An access token under a fresh login.
+    pub async fn open(&self) -> (SecretText, SecretText) {
+        let login = self.log_in(Status::Standard).await;
+        let access = self.exchange(&Way::open(&login)).await.unwrap().token;
+        (login, access)
+    }
+
+    pub async fn exchange(&self, way: &Way) -> Result<Exchanged, Error> {
+        self.engine.exchange(way.request()).await
+    }
+
+    pub async fn live(&self, token: &SecretText) -> Result<Live<AnyStatus>, Error> {
+        self.engine.authenticate(&acme(), token).await
+    }
+
+    pub async fn status(&self, token: &SecretText) -> Status {
+        self.live(token).await.unwrap().status()
+    }
+}
+
+/// What is presented to an exchange; can be presented again.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub client: Client,
+    pub identity: Identity,
+    pub bearer: Option<String>,
+    pub token: Option<String>,
+    pub assertion: Option<String>,
+    pub reference: Option<&'static str>,
+    pub scope: Option<&'static str>,
+}
+
+impl Way {
+    pub fn nothing() -> Self {
+        Self {
+            client: acme(),
+            identity: company(),
+            bearer: None,
+            token: None,
+            assertion: None,
+            reference: None,
+            scope: None,
+        }
+    }
+
+    pub fn open(login: &SecretText) -> Self {
+        Self { bearer: Some(login.expose().to_owned()), ..Self::nothing() }
+    }
+
+    pub fn redeem(token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..Self::nothing() }
+    }
+
+    pub fn step_up(access: &SecretText, token: &str) -> Self {
+        Self {
+            bearer: Some(access.expose().to_owned()),
+            token: Some(token.to_owned()),
+            ..Self::nothing()
+        }
+    }
+
+    pub fn assert(assertion: &str) -> Self {
+        Self {
+            identity: second_company(),
+            assertion: Some(assertion.to_owned()),
+            ..Self::nothing()
+        }
+    }
+
+    pub fn by(self, client: Client) -> Self {
+        Self { client, ..self }
+    }
+
+    pub fn for_identity(self, identity: Identity) -> Self {
+        Self { identity, ..self }
+    }
+
+    pub fn attempt(self, reference: &'static str) -> Self {
+        Self { reference: Some(reference), ..self }
+    }
+
+    pub fn request(&self) -> Exchange {
+        Exchange {
+            client: self.client.clone(),
+            identity: self.identity.clone(),
+            bearer: self.bearer.as_deref().map(SecretText::new),
+            token: self.token.as_deref().map(SecretText::new),
+            client_assertion: self.assertion.as_deref().map(SecretText::new),
+            scope: self.scope.map(|scope| scope.parse().unwrap()),
+            idempotency_ref: self.reference.map(|text| IdempotencyRef::new(text).unwrap()),
+        }
+    }
+}
+
+pub fn denied(result: Result<Exchanged, Error>) -> Denied {
+    match result {
+        Err(Error::Denied(why)) => why,
+        other => panic!("expected a 403, got {other:?}"),
+    }
+}
