@@ -384,3 +384,265 @@ fn object(json: &[u8], malformed: AssertionError) -> Result<Object<'_>, Assertio
         NotAnObject::Repeated => AssertionError::DuplicateMember,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Algorithm;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const HEADER: &str = r#"{"alg":"EdDSA"}"#;
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(&[1; 32], Algorithm::EdDsa)
+    }
+
+    fn keys() -> Vec<AssertionKey> {
+        vec![AssertionKey::from(key().verifying_key().clone())]
+    }
+
+    fn ours() -> Audience {
+        Audience::new("https://login.example").unwrap()
+    }
+
+    async fn signed(header: &str, payload: &str) -> String {
+        let (header, payload) = (
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload),
+        );
+        let input = format!("{header}.{payload}");
+        let signature = key().sign(input.as_bytes()).await.unwrap();
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.as_bytes()))
+    }
+
+    fn members() -> Vec<(&'static str, String)> {
+        vec![
+            ("iss", "\"9001\"".into()),
+            ("sub", "\"9001\"".into()),
+            ("aud", "\"https://login.example\"".into()),
+            ("jti", "\"once\"".into()),
+            ("iat", "1800000000".into()),
+            ("exp", "1800000060".into()),
+        ]
+    }
+
+    fn payload(members: &[(&str, String)]) -> String {
+        let members: Vec<String> = members
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value}"))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    fn with(name: &'static str, value: &str) -> String {
+        let mut members = members();
+        members.retain(|(other, _)| *other != name);
+        members.push((name, value.to_owned()));
+        payload(&members)
+    }
+
+    fn verify_at(text: &str, now: Timestamp) -> Result<Assertion, AssertionError> {
+        let expected = AssertionExpectation {
+            audiences: &[ours()],
+            now,
+            max_age: Lifetime::from_secs(300),
+            max_skew: Lifetime::from_secs(5),
+        };
+        UnverifiedAssertion::parse(text)?.verify(&keys(), &expected)
+    }
+
+    async fn verify(header: &str, payload: &str) -> Result<(), AssertionError> {
+        verify_at(&signed(header, payload).await, NOW).map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn an_assertion_is_read_back_as_it_was_signed() {
+        let issuer = CredentialId::new("9001").unwrap();
+        let end = NOW.after(Lifetime::from_secs(60));
+        let text = sign_assertion(&key(), &issuer, &ours(), "a\"\n", NOW, end)
+            .await
+            .unwrap();
+        let unverified = UnverifiedAssertion::parse(text.expose()).unwrap();
+        assert_eq!(unverified.issuer(), &issuer);
+        let assertion = Assertion {
+            issuer,
+            jti: "a\"\n".into(),
+            issued_at: NOW,
+            ends_at: end,
+        };
+        assert_eq!(verify_at(text.expose(), NOW), Ok(assertion));
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_exp_or_its_age_whichever_is_earlier() {
+        let text = signed(HEADER, &with("exp", "1800000060")).await;
+        let (end, millisecond) = (NOW.after(Lifetime::from_secs(60)), Lifetime::from_millis(1));
+        assert_eq!(
+            verify_at(&text, end.before(millisecond)).unwrap().ends_at,
+            end
+        );
+        assert_eq!(verify_at(&text, end), Err(AssertionError::Expired));
+
+        let text = signed(HEADER, &with("exp", "1800009999")).await;
+        let end = NOW.after(Lifetime::from_secs(300));
+        assert_eq!(
+            verify_at(&text, end.before(millisecond)).unwrap().ends_at,
+            end
+        );
+        assert_eq!(verify_at(&text, end), Err(AssertionError::Expired));
+
+        let early = NOW.before(Lifetime::from_secs(5));
+        assert!(verify_at(&text, early).is_ok());
+        assert_eq!(
+            verify_at(&text, early.before(millisecond)),
+            Err(AssertionError::NotYet)
+        );
+        let text = signed(HEADER, &with("nbf", "1800000010")).await;
+        assert_eq!(verify_at(&text, NOW), Err(AssertionError::NotYet));
+        assert!(verify_at(&text, NOW.after(Lifetime::from_secs(5))).is_ok());
+    }
+
+    #[tokio::test]
+    async fn its_audience_must_be_this_server() {
+        for good in [
+            "[\"x\",\"https://login.example\"]",
+            "[\"https://login.example\"]",
+        ] {
+            assert_eq!(verify(HEADER, &with("aud", good)).await, Ok(()), "{good}");
+        }
+        for bad in ["[]", "\"https://login.example/\"", "\"\"", "[\"x\"]"] {
+            let refused = verify(HEADER, &with("aud", bad)).await;
+            assert_eq!(refused, Err(AssertionError::Audience), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_claim_must_be_there_and_right() {
+        assert_eq!(verify(HEADER, &payload(&members())).await, Ok(()));
+        for (name, _) in members() {
+            let mut without = members();
+            without.retain(|(other, _)| *other != name);
+            let refused = verify(HEADER, &payload(&without)).await;
+            assert_eq!(refused, Err(AssertionError::MissingClaim(name)));
+            let twice = format!("{{\"{name}\":1,{}", &payload(&members())[1..]);
+            assert_eq!(
+                verify(HEADER, &twice).await,
+                Err(AssertionError::DuplicateMember)
+            );
+        }
+        let long = format!("\"{}\"", "x".repeat(256));
+        for (name, value) in [
+            ("aud", "1"),
+            ("aud", "[1]"),
+            ("aud", "{}"),
+            ("jti", "\"\""),
+            ("jti", "1"),
+            ("jti", &long),
+            ("iat", "1.0"),
+            ("iat", "-1"),
+            ("exp", "\"1800000060\""),
+            ("exp", "253402300800"),
+            ("exp", "1800000000"),
+            ("exp", "1799999999"),
+            ("nbf", "null"),
+        ] {
+            let refused = verify(HEADER, &with(name, value)).await;
+            assert_eq!(
+                refused,
+                Err(AssertionError::BadClaim(name)),
+                "{name} {value}"
+            );
+        }
+        assert_eq!(
+            verify(HEADER, &with("sub", "\"9002\"")).await,
+            Err(AssertionError::Subject)
+        );
+        for bad in ["", "[]", "{", "{} {}"] {
+            assert_eq!(
+                verify(HEADER, bad).await,
+                Err(AssertionError::Payload),
+                "{bad}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn its_key_chooses_the_algorithm_and_its_kid_chooses_the_key() {
+        let kid = key().key_ref().kid;
+        let payload = payload(&members());
+        for good in [
+            r#"{"alg":"EdDSA","typ":"JWT","x5t":"ignored"}"#.to_owned(),
+            r#"{"alg":"EdDSA","typ":"client-authentication+jwt"}"#.to_owned(),
+            format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#),
+        ] {
+            assert_eq!(verify(&good, &payload).await, Ok(()), "{good}");
+        }
+        for (header, refused) in [
+            (r#"{"alg":"none"}"#, AssertionError::Algorithm),
+            (r#"{"alg":"HS256"}"#, AssertionError::Algorithm),
+            (r#"{"alg":"Ed25519"}"#, AssertionError::Algorithm),
+            (
+                r#"{"alg":"EdDSA","kid":"another"}"#,
+                AssertionError::UnknownKey,
+            ),
+            (r#"{"alg":"EdDSA","kid":1}"#, AssertionError::Header),
+            (r#"{"typ":"JWT"}"#, AssertionError::Header),
+            ("[]", AssertionError::Header),
+            (r#"{"alg":"EdDSA","typ":"at+jwt"}"#, AssertionError::Typ),
+            (
+                r#"{"alg":"EdDSA","crit":["b64"],"b64":false}"#,
+                AssertionError::Crit,
+            ),
+            (
+                r#"{"alg":"EdDSA","\u0061lg":"none"}"#,
+                AssertionError::DuplicateMember,
+            ),
+        ] {
+            assert_eq!(verify(header, &payload).await, Err(refused), "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_keys_signature_and_a_changed_text_are_refused() {
+        let text = signed(HEADER, &payload(&members())).await;
+        let expected = AssertionExpectation {
+            audiences: &[ours()],
+            now: NOW,
+            max_age: Lifetime::from_secs(300),
+            max_skew: Lifetime::from_secs(5),
+        };
+        let another = SigningKey::from_seed(&[2; 32], Algorithm::EdDsa)
+            .verifying_key()
+            .clone();
+        let both = [AssertionKey::from(another.clone()), keys().remove(0)];
+        let verify = |keys: &[AssertionKey]| {
+            UnverifiedAssertion::parse(&text)
+                .unwrap()
+                .verify(keys, &expected)
+                .map(|_| ())
+        };
+        assert_eq!(verify(&both), Ok(()));
+        assert_eq!(verify(&[another.into()]), Err(AssertionError::Signature));
+        assert_eq!(verify(&[]), Err(AssertionError::UnknownKey));
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert!(
+                verify_at(&String::from_utf8(bytes).unwrap(), NOW).is_err(),
+                "byte {at}"
+            );
+        }
+        assert_eq!(
+            verify_at(&format!("{text}."), NOW),
+            Err(AssertionError::NotAJws)
+        );
+        assert_eq!(
+            verify_at(&format!("{text}="), NOW),
+            Err(AssertionError::Base64)
+        );
+        assert_eq!(
+            verify_at(&"x".repeat(8193), NOW),
+            Err(AssertionError::TooLong)
+        );
+    }
+}

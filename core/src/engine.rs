@@ -82,6 +82,14 @@ pub struct LogIn {
     pub claims: Option<HostClaims>,
 }
 
+impl LogIn {
+    /// A login without scope and claims.
+    #[must_use]
+    pub fn new(credential: Credential, status: Status) -> Self {
+        Self { credential, status, scope: None, claims: None }
+    }
+}
+
 /// What a login earns.
 #[derive(Debug)]
 pub struct LoggedIn {
@@ -112,6 +120,15 @@ pub struct IssueOneTime {
     pub scope: Option<Scope>,
     /// The host's own claims, carried into that token.
     pub claims: Option<HostClaims>,
+}
+
+impl IssueOneTime {
+    /// A token for one identity, as long as the policy says, without scope and claims.
+    #[must_use]
+    pub fn new(credential: Credential, identity: Identity, status: Status) -> Self {
+        let identity = Some(identity);
+        Self { credential, identity, status, lifetime: None, scope: None, claims: None }
+    }
 }
 
 /// A one-time token that was issued.

@@ -77,6 +77,20 @@ pub struct Exchanged {
 }
 
 impl Exchange {
+    /// A request that presents nothing yet: add exactly one authority.
+    #[must_use]
+    pub fn new(client: Client, identity: Identity) -> Self {
+        Self {
+            client,
+            identity,
+            bearer: None,
+            token: None,
+            client_assertion: None,
+            scope: None,
+            idempotency_ref: None,
+        }
+    }
+
     /// Carries the whole exchange out.
     pub(crate) async fn run(
         self,
@@ -193,9 +207,6 @@ impl Exchange {
         let Some(reference) = &self.idempotency_ref else {
             return Ok(Attempt::unrepeatable()?);
         };
-        fn text(secret: Option<&SecretText>) -> &[u8] {
-            secret.map_or(&[], |secret| secret.expose().as_bytes())
-        }
         let fields = [
             self.client.tenant.as_str().as_bytes(),
             self.identity.kind.as_str().as_bytes(),
@@ -235,6 +246,10 @@ fn none_presented() -> Vec<InvalidField> {
             params: std::iter::once("1").chain(names).collect(),
         })
         .to_vec()
+}
+
+fn text(secret: Option<&SecretText>) -> &[u8] {
+    secret.map_or(&[], |secret| secret.expose().as_bytes())
 }
 
 fn one_time(token: &SecretText) -> Result<OneTimeToken, Error> {

@@ -828,6 +828,7 @@ pub fn revoke(grant: Option<&Grant>, event: &Revoke, cx: &Context) -> Decision<R
 
 /// Ends every grant of a credential: those issued up to an earlier instant by raising the head's
 /// `revoked_to`, all of them by a new generation. Without a head there is nothing to end.
+#[must_use]
 pub fn revoke_all(head: Option<&Head>, event: &RevokeAll, cx: &Context) -> Option<Head> {
     let head = head.filter(|head| owns(head, &event.tenant, &event.credential))?.clone();
     Some(if event.up_to >= cx.now {

@@ -324,3 +324,195 @@ mod wider {
             .map_err(|_| InvalidKey::Malformed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 8410 §10.1.
+    const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+        -----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn an_ed25519_key_is_read_from_pem_and_from_jwk() {
+        let key = AssertionKey::from_spki_pem(ED25519_PEM, AssertionAlgorithm::Ed25519).unwrap();
+        assert_eq!(key.alg(), "Ed25519");
+        let jwk = r#"{"kty":"OKP","crv":"Ed25519","alg":"Ed25519",
+            "x":"Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE"}"#;
+        let again = AssertionKey::from_jwk(jwk).unwrap();
+        assert_eq!((again.kid(), again.alg()), (key.kid(), key.alg()));
+        let named = jwk.replace("\"x\"", "\"kid\":\"mine\",\"x\"");
+        assert_eq!(AssertionKey::from_jwk(&named).unwrap().kid(), "mine");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused() {
+        let refused = |json: &str| AssertionKey::from_jwk(json).unwrap_err();
+        assert_eq!(refused("{}"), InvalidKey::Malformed);
+        assert_eq!(
+            refused(r#"{"kty":"oct","k":"AAAA"}"#),
+            InvalidKey::Unsupported
+        );
+        assert_eq!(
+            refused(r#"{"kty":"OKP","use":"enc"}"#),
+            InvalidKey::Unsupported
+        );
+        let pem = ED25519_PEM.replace("MCowBQYDK2Vw", "MCowBQYDK2Vu");
+        let refused = AssertionKey::from_spki_pem(&pem, AssertionAlgorithm::EdDsa).unwrap_err();
+        assert_eq!(refused, InvalidKey::Unsupported);
+        let refused = AssertionKey::from_spki_pem("", AssertionAlgorithm::EdDsa).unwrap_err();
+        assert_eq!(refused, InvalidKey::Malformed);
+    }
+
+    #[cfg(feature = "assertion-algorithms")]
+    mod wider {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        use p256::{ecdsa::signature::Signer as _, pkcs8::EncodePublicKey as _};
+        use rsa::{
+            rand_core::{TryCryptoRng, TryRng},
+            signature::{RandomizedSigner as _, SignatureEncoding as _},
+            traits::PublicKeyParts as _,
+        };
+        use sha2::{Digest as _, Sha256};
+
+        use super::*;
+
+        /// Bytes that look random and are the same in every run.
+        struct Counter(u64);
+
+        impl TryRng for Counter {
+            type Error = std::convert::Infallible;
+
+            fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+                rsa::rand_core::utils::next_word_via_fill(self)
+            }
+
+            fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+                rsa::rand_core::utils::next_word_via_fill(self)
+            }
+
+            fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+                for chunk in bytes.chunks_mut(32) {
+                    self.0 += 1;
+                    chunk.copy_from_slice(&Sha256::digest(self.0.to_be_bytes())[..chunk.len()]);
+                }
+                Ok(())
+            }
+        }
+
+        impl TryCryptoRng for Counter {}
+
+        fn rsa_key(bits: usize) -> rsa::PrivateKey {
+            rsa::PrivateKey::new(&mut Counter(0), bits).unwrap()
+        }
+
+        fn rsa_jwk(key: &rsa::PrivateKey, rest: &str) -> String {
+            let (n, e) = (key.n_bytes(), key.e_bytes());
+            let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+            format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"{rest}}}"#)
+        }
+
+        /// The key takes its own signature, and no other message, no damage and no other length.
+        fn check(key: &AssertionKey, signature: &[u8]) {
+            assert!(key.verify(b"message", signature));
+            assert!(!key.verify(b"massage", signature));
+            for at in [0, signature.len() / 2, signature.len() - 1] {
+                let mut damaged = signature.to_vec();
+                damaged[at] ^= 1;
+                assert!(!key.verify(b"message", &damaged));
+            }
+            assert!(!key.verify(b"message", &signature[1..]));
+            assert!(!key.verify(b"message", &[signature, &[0]].concat()));
+            assert!(!key.verify(b"message", &[]));
+        }
+
+        #[test]
+        fn es256_is_checked_with_keys_from_pem_and_jwk() {
+            let private = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+            let signature: p256::ecdsa::Signature = private.sign(b"message");
+            let public = private.verifying_key();
+            let pem = public
+                .to_public_key_pem(p256::pkcs8::LineEnding::LF)
+                .unwrap();
+            let key = AssertionKey::from_spki_pem(&pem, AssertionAlgorithm::Es256).unwrap();
+            check(&key, &signature.to_bytes());
+
+            let point = public.to_sec1_point(false);
+            let [x, y] = [1..33, 33..65].map(|at| URL_SAFE_NO_PAD.encode(&point.as_bytes()[at]));
+            let jwk = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#);
+            let again = AssertionKey::from_jwk(&jwk).unwrap();
+            assert_eq!((again.kid(), again.alg()), (key.kid(), "ES256"));
+            check(&again, &signature.to_bytes());
+
+            let refused = |jwk: &str| AssertionKey::from_jwk(jwk).unwrap_err();
+            assert_eq!(refused(&jwk.replace(&y, &x)), InvalidKey::NotAPoint);
+            assert_eq!(
+                refused(&jwk.replace("P-256", "P-384")),
+                InvalidKey::Unsupported
+            );
+            assert_eq!(
+                refused(&jwk.replace("\"x\"", "\"d\":\"\",\"x\"")),
+                InvalidKey::Private
+            );
+        }
+
+        #[test]
+        fn rs256_and_ps256_are_checked_each_with_its_own_key() {
+            let private = rsa_key(2048);
+            let rs256 = rsa::pkcs1v15::SigningKey::<Sha256>::new(private.clone());
+            let rs256 = rs256.sign(b"message").to_vec();
+            let ps256 = rsa::pss::SigningKey::<Sha256>::new(private.clone());
+            let ps256 = ps256.sign_with_rng(&mut Counter(0), b"message").to_vec();
+
+            let rs256_key =
+                AssertionKey::from_jwk(&rsa_jwk(&private, r#","alg":"RS256""#)).unwrap();
+            let ps256_key =
+                AssertionKey::from_jwk(&rsa_jwk(&private, r#","alg":"PS256""#)).unwrap();
+            check(&rs256_key, &rs256);
+            check(&ps256_key, &ps256);
+            assert!(!rs256_key.verify(b"message", &ps256));
+            assert!(!ps256_key.verify(b"message", &rs256));
+
+            let pem = private
+                .to_public_key()
+                .to_public_key_pem(p256::pkcs8::LineEnding::LF);
+            let key =
+                AssertionKey::from_spki_pem(&pem.unwrap(), AssertionAlgorithm::Rs256).unwrap();
+            assert_eq!(key.kid(), rs256_key.kid());
+            check(&key, &rs256);
+        }
+
+        #[test]
+        fn an_rsa_key_must_be_long_enough_and_say_its_algorithm() {
+            let weak = rsa_jwk(&rsa_key(1024), r#","alg":"RS256""#);
+            assert_eq!(
+                AssertionKey::from_jwk(&weak).unwrap_err(),
+                InvalidKey::RsaSize
+            );
+            let long = URL_SAFE_NO_PAD.encode([0xFF; 513]);
+            let long = format!(r#"{{"kty":"RSA","alg":"PS256","n":"{long}","e":"AQAB"}}"#);
+            assert_eq!(
+                AssertionKey::from_jwk(&long).unwrap_err(),
+                InvalidKey::RsaSize
+            );
+            let silent = rsa_jwk(&rsa_key(2048), "");
+            assert_eq!(
+                AssertionKey::from_jwk(&silent).unwrap_err(),
+                InvalidKey::Unsupported
+            );
+        }
+
+        // RFC 7638 §3.1.
+        #[test]
+        fn an_rsa_key_is_named_by_its_thumbprint() {
+            let key = AssertionKey::from_jwk(
+                r#"{"kty":"RSA","e":"AQAB","alg":"RS256","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}"#,
+            );
+            assert_eq!(
+                key.unwrap().kid(),
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+            );
+        }
+    }
+}

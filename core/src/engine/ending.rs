@@ -50,15 +50,14 @@ impl Core {
         token: &SecretText,
         trail: &mut Trail<'_>,
     ) -> Result<(), Error> {
-        let (id, secret) = match token.expose().parse::<OneTimeToken>() {
-            Ok(token) => (token.id(), Some(token.secret_digest())),
-            Err(_) => {
-                let cx = self.context().await?;
-                match self.known(client, token, &cx, trail).await {
-                    Ok((_, claims)) => (claims.id, None),
-                    Err(Error::Unauthenticated(_)) => return Ok(()),
-                    Err(error) => return Err(error),
-                }
+        let (id, secret) = if let Ok(token) = token.expose().parse::<OneTimeToken>() {
+            (token.id(), Some(token.secret_digest()))
+        } else {
+            let cx = self.context().await?;
+            match self.known(client, token, &cx, trail).await {
+                Ok((_, claims)) => (claims.id, None),
+                Err(Error::Unauthenticated(_)) => return Ok(()),
+                Err(error) => return Err(error),
             }
         };
         trail.grant = Some(id);

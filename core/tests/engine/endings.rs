@@ -62,10 +62,7 @@ async fn revoking_a_credential_ends_all_of_its_grants_and_no_others() {
     world.engine.revoke_all(&acme().tenant, &root(), None).await.unwrap();
     assert!(world.live(&access).await.is_err());
     assert!(world.exchange(&Way::open(&login)).await.is_err());
-    assert_eq!(
-        denied(world.exchange(&Way::redeem(&token)).await),
-        Denied::Grant(Refusal::Head)
-    );
+    assert_eq!(denied(world.exchange(&Way::redeem(&token)).await), Denied::Grant(Refusal::Head));
     assert!(world.exchange(&Way::redeem(others.expose())).await.is_ok());
     let fresh = world.one_time(Status::Standard).await;
     assert!(world.exchange(&Way::redeem(&fresh)).await.is_ok(), "a new login starts afresh");

@@ -18,8 +18,7 @@ async fn ways(world: &World) -> Vec<(&'static str, Way)> {
     let redeem = Way::redeem(&world.one_time(Status::Standard).await).attempt("a");
     let any = world.one_time_for(None, Status::Standard).await;
     let any = Way::redeem(&any).attempt("a");
-    let step_up =
-        Way::step_up(&access, &world.one_time(Status::SteppedUp).await).attempt("a");
+    let step_up = Way::step_up(&access, &world.one_time(Status::SteppedUp).await).attempt("a");
     let assert = Way::assert(&world.assertion("a").await).attempt("a");
     vec![
         ("open", open),
@@ -64,10 +63,7 @@ async fn a_fault_at_any_step_costs_nothing_that_a_retry_does_not_get_back() {
                     break;
                 }
                 let cut = format!("step {steps} {failure:?}");
-                assert!(
-                    matches!(result, Err(Error::Unavailable(_))),
-                    "{name}, {cut}: {result:?}"
-                );
+                assert!(matches!(result, Err(Error::Unavailable(_))), "{name}, {cut}: {result:?}");
                 recovers(&world, name, &way, &cut).await;
             }
             assert!(steps > 3, "there was something to sweep");

@@ -1,4 +1,5 @@
 //! Whole flows through the engine, on a store in memory and a clock that is set by hand.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod endings;
 mod faults;

@@ -1,7 +1,7 @@
 //! Every row of the exchange's table, and what it yields.
 
 use mintage::{
-    Denied, Error, FieldRule, HostClaims, IssueOneTime, LogIn, SteppedUp, Status, TokenKind,
+    Denied, Error, FieldRule, HostClaims, IssueOneTime, LogIn, Status, SteppedUp, TokenKind,
 };
 
 use crate::world::*;

@@ -6,74 +6,74 @@ use mintage::{
     Algorithm, AnyStatus, AssertionKey, Audience, Client, ClientId, Credential, CredentialId,
     CredentialType, Denied, Engine, Error, Exchange, Exchanged, IdempotencyRef, Identity,
     IdentityId, IdentityType, IssueOneTime, Issuer, KeyRing, Lifetime, Live, LogIn, MemoryStore,
-    Parts, Policy, Realm, RotationSchedule, SecretText, SigningKey, StartError, Status, Tenant, Timestamp,
-    TracingAudit, sign_assertion,
+    Parts, Policy, Realm, RotationSchedule, SecretText, SigningKey, StartError, Status, Tenant,
+    Timestamp, TracingAudit, sign_assertion,
     test_util::{Faults, Faulty, ManualClock, StaticRegistry, StaticResolver},
 };
 use time::OffsetDateTime;
 
-pub struct World {
-    pub engine: Engine,
-    pub clock: Arc<ManualClock>,
-    pub store: Arc<Faulty<MemoryStore>>,
-    pub keys: Arc<Faulty<KeyRing>>,
-    pub people: Arc<Faulty<StaticResolver>>,
-    pub faults: Arc<Faults>,
-    pub assertion_key: SigningKey,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<Faulty<MemoryStore>>,
+    pub(crate) keys: Arc<Faulty<KeyRing>>,
+    pub(crate) people: Arc<Faulty<StaticResolver>>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) assertion_key: SigningKey,
 }
 
-pub const API_KEY: &str = "an-api-key";
+pub(crate) const API_KEY: &str = "an-api-key";
 
-pub fn start() -> OffsetDateTime {
+pub(crate) fn start() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-pub fn acme() -> Client {
+pub(crate) fn acme() -> Client {
     Client { id: ClientId::new("acme-web").unwrap(), tenant: Tenant::new("acme").unwrap() }
 }
 
-pub fn acme_app() -> Client {
+pub(crate) fn acme_app() -> Client {
     Client { id: ClientId::new("acme-app").unwrap(), ..acme() }
 }
 
-pub fn other() -> Client {
+pub(crate) fn other() -> Client {
     Client { id: ClientId::new("other-web").unwrap(), tenant: Tenant::new("other").unwrap() }
 }
 
-pub fn root() -> Credential {
+pub(crate) fn root() -> Credential {
     Credential::new(CredentialType::Root, CredentialId::new("1001").unwrap())
 }
 
-pub fn user() -> Credential {
+pub(crate) fn user() -> Credential {
     Credential::new(CredentialType::User, CredentialId::new("1002").unwrap())
 }
 
-pub fn api_client() -> Credential {
+pub(crate) fn api_client() -> Credential {
     Credential::new(CredentialType::ApiClient, CredentialId::new("9001").unwrap())
 }
 
-pub fn company() -> Identity {
+pub(crate) fn company() -> Identity {
     Identity::new(IdentityType::Corporate, IdentityId::new("5001").unwrap())
 }
 
-pub fn second_company() -> Identity {
+pub(crate) fn second_company() -> Identity {
     Identity::new(IdentityType::Corporate, IdentityId::new("5002").unwrap())
 }
 
-pub fn stranger() -> Identity {
+pub(crate) fn stranger() -> Identity {
     Identity::new(IdentityType::Consumer, IdentityId::new("6666").unwrap())
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Policy::default()).await
     }
 
-    pub async fn with(policy: Policy) -> Self {
+    pub(crate) async fn with(policy: Policy) -> Self {
         Self::try_with(policy).await.unwrap()
     }
 
-    pub async fn try_with(policy: Policy) -> Result<Self, StartError> {
+    pub(crate) async fn try_with(policy: Policy) -> Result<Self, StartError> {
         let clock = Arc::new(ManualClock::at(start()));
         let capacity = NonZeroUsize::new(10_000).unwrap();
         let faults = Arc::new(Faults::default());
@@ -127,20 +127,20 @@ impl World {
         Ok(Self { engine, clock, store, keys, people, faults, assertion_key })
     }
 
-    pub fn advance(&self, by: Lifetime) {
+    pub(crate) fn advance(&self, by: Lifetime) {
         self.clock.advance(by);
     }
 
-    pub async fn log_in(&self, status: Status) -> SecretText {
+    pub(crate) async fn log_in(&self, status: Status) -> SecretText {
         let login = LogIn { credential: root(), status, scope: None, claims: None };
         self.engine.log_in(&acme(), login).await.unwrap().token
     }
 
-    pub async fn one_time(&self, status: Status) -> String {
+    pub(crate) async fn one_time(&self, status: Status) -> String {
         self.one_time_for(Some(company()), status).await
     }
 
-    pub async fn one_time_for(&self, identity: Option<Identity>, status: Status) -> String {
+    pub(crate) async fn one_time_for(&self, identity: Option<Identity>, status: Status) -> String {
         let token = IssueOneTime {
             credential: root(),
             identity,
@@ -153,7 +153,7 @@ impl World {
         issued.token.to_text().expose().to_owned()
     }
 
-    pub async fn assertion(&self, jti: &str) -> String {
+    pub(crate) async fn assertion(&self, jti: &str) -> String {
         let now = Timestamp::from(mintage::Clock::now(&*self.clock));
         let audience = Audience::new("https://acme.example").unwrap();
         let expires_at = now.after(Lifetime::from_secs(60));
@@ -163,39 +163,39 @@ impl World {
     }
 
     /// An access token under a fresh login.
-    pub async fn open(&self) -> (SecretText, SecretText) {
+    pub(crate) async fn open(&self) -> (SecretText, SecretText) {
         let login = self.log_in(Status::Standard).await;
         let access = self.exchange(&Way::open(&login)).await.unwrap().token;
         (login, access)
     }
 
-    pub async fn exchange(&self, way: &Way) -> Result<Exchanged, Error> {
+    pub(crate) async fn exchange(&self, way: &Way) -> Result<Exchanged, Error> {
         self.engine.exchange(way.request()).await
     }
 
-    pub async fn live(&self, token: &SecretText) -> Result<Live<AnyStatus>, Error> {
+    pub(crate) async fn live(&self, token: &SecretText) -> Result<Live<AnyStatus>, Error> {
         self.engine.authenticate(&acme(), token).await
     }
 
-    pub async fn status(&self, token: &SecretText) -> Status {
+    pub(crate) async fn status(&self, token: &SecretText) -> Status {
         self.live(token).await.unwrap().status()
     }
 }
 
 /// What is presented to an exchange; can be presented again.
 #[derive(Debug, Clone)]
-pub struct Way {
-    pub client: Client,
-    pub identity: Identity,
-    pub bearer: Option<String>,
-    pub token: Option<String>,
-    pub assertion: Option<String>,
-    pub reference: Option<&'static str>,
-    pub scope: Option<&'static str>,
+pub(crate) struct Way {
+    pub(crate) client: Client,
+    pub(crate) identity: Identity,
+    pub(crate) bearer: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) assertion: Option<String>,
+    pub(crate) reference: Option<&'static str>,
+    pub(crate) scope: Option<&'static str>,
 }
 
 impl Way {
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self {
             client: acme(),
             identity: company(),
@@ -207,15 +207,15 @@ impl Way {
         }
     }
 
-    pub fn open(login: &SecretText) -> Self {
+    pub(crate) fn open(login: &SecretText) -> Self {
         Self { bearer: Some(login.expose().to_owned()), ..Self::nothing() }
     }
 
-    pub fn redeem(token: &str) -> Self {
+    pub(crate) fn redeem(token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..Self::nothing() }
     }
 
-    pub fn step_up(access: &SecretText, token: &str) -> Self {
+    pub(crate) fn step_up(access: &SecretText, token: &str) -> Self {
         Self {
             bearer: Some(access.expose().to_owned()),
             token: Some(token.to_owned()),
@@ -223,7 +223,7 @@ impl Way {
         }
     }
 
-    pub fn assert(assertion: &str) -> Self {
+    pub(crate) fn assert(assertion: &str) -> Self {
         Self {
             identity: second_company(),
             assertion: Some(assertion.to_owned()),
@@ -231,19 +231,19 @@ impl Way {
         }
     }
 
-    pub fn by(self, client: Client) -> Self {
+    pub(crate) fn by(self, client: Client) -> Self {
         Self { client, ..self }
     }
 
-    pub fn for_identity(self, identity: Identity) -> Self {
+    pub(crate) fn for_identity(self, identity: Identity) -> Self {
         Self { identity, ..self }
     }
 
-    pub fn attempt(self, reference: &'static str) -> Self {
+    pub(crate) fn attempt(self, reference: &'static str) -> Self {
         Self { reference: Some(reference), ..self }
     }
 
-    pub fn request(&self) -> Exchange {
+    pub(crate) fn request(&self) -> Exchange {
         Exchange {
             client: self.client.clone(),
             identity: self.identity.clone(),
@@ -256,7 +256,7 @@ impl Way {
     }
 }
 
-pub fn denied(result: Result<Exchanged, Error>) -> Denied {
+pub(crate) fn denied(result: Result<Exchanged, Error>) -> Denied {
     match result {
         Err(Error::Denied(why)) => why,
         other => panic!("expected a 403, got {other:?}"),

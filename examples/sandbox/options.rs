@@ -1,0 +1,45 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use mintage_http::Windows;
+
+pub(crate) const USAGE: &str = "\
+usage: sandbox [--listen ADDRESS] [--store URL] [--limit WINDOWS]
+
+  --listen ADDRESS   where to listen (127.0.0.1:8080)
+  --store URL        where tokens are kept: memory (memory)
+  --limit WINDOWS    calls per client, and per credential: '5;w=60' is 5 in 60 s;
+                     several are separated by commas ('100000;w=60')";
+
+pub(crate) struct Options {
+    pub(crate) listen: SocketAddr,
+    pub(crate) store: String,
+    pub(crate) limit: Windows,
+}
+
+impl Options {
+    /// Reads the arguments after the program's name; the error says what to write instead.
+    pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut listen = "127.0.0.1:8080".to_owned();
+        let mut store = "memory".to_owned();
+        let mut limit = "100000;w=60".to_owned();
+        while let Some(option) = args.next() {
+            let value = match option.as_str() {
+                "--listen" => &mut listen,
+                "--store" => &mut store,
+                "--limit" => &mut limit,
+                _ => return Err(format!("`{option}` is no option\n{USAGE}")),
+            };
+            *value = args.next().ok_or_else(|| format!("{option} needs a value\n{USAGE}"))?;
+        }
+        if store != "memory" {
+            return Err(format!("--store `{store}`: only `memory` is there yet"));
+        }
+        Ok(Self {
+            listen: listen.parse().map_err(|_| format!("--listen `{listen}`: no address"))?,
+            store,
+            limit: limit.parse().map_err(|error| format!("--limit `{limit}`: {error}"))?,
+        })
+    }
+}

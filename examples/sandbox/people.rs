@@ -1,0 +1,199 @@
+//! The sandbox's people: what a host keeps in its own tables, and the two seams that the engine
+//! reads it through.
+
+use std::collections::HashMap;
+
+use mintage::{
+    AssertionKey, Client, ClientRegistry, Credential, CredentialId, CredentialType, Identity,
+    IdentityResolver, IdentityType, InvalidName, Listing, LookupError, Page, Resolution,
+    SecretDigest, SecretText, SigningKey, Tenant, async_trait,
+};
+
+/// The password of every person. A real host keeps Argon2 hashes.
+const PASSWORD: &str = "sandbox";
+
+/// api-key, client id, tenant.
+const CLIENTS: [(&str, &str, &str); 2] =
+    [("sandbox-acme", "acme-web", "acme"), ("sandbox-other", "other-web", "other")];
+
+/// tenant, email (none for an API client), credential, whether it is locked, identities.
+type Row = (
+    &'static str,
+    Option<&'static str>,
+    (CredentialType, &'static str),
+    bool,
+    &'static [(IdentityType, &'static str)],
+);
+
+use {
+    CredentialType::{ApiClient, Root, User},
+    IdentityType::{Consumer, Corporate},
+};
+
+const PEOPLE: [Row; 5] = [
+    (
+        "acme",
+        Some("root@acme.example"),
+        (Root, "1001"),
+        false,
+        &[(Corporate, "5001"), (Corporate, "5002"), (Consumer, "7001")],
+    ),
+    ("acme", Some("user@acme.example"), (User, "1002"), false, &[(Corporate, "5001")]),
+    ("acme", Some("locked@acme.example"), (Root, "1003"), true, &[(Consumer, "7002")]),
+    ("acme", None, (ApiClient, "9001"), false, &[(Corporate, "5002")]),
+    ("other", Some("root@other.example"), (Root, "1001"), false, &[(Corporate, "5001")]),
+];
+
+/// Everybody whom the sandbox knows.
+#[derive(Debug)]
+pub(crate) struct People {
+    clients: HashMap<SecretDigest, Client>,
+    people: HashMap<(Tenant, Credential), Person>,
+    /// Signs for the delegated API client: a real host has the public half only.
+    pub(crate) delegated_key: SigningKey,
+}
+
+#[derive(Debug)]
+struct Person {
+    email: Option<&'static str>,
+    locked: bool,
+    identities: Vec<Identity>,
+}
+
+/// What became of a password.
+pub(crate) enum PasswordCheck {
+    Right(Credential),
+    Wrong,
+    Locked,
+}
+
+impl People {
+    pub(crate) fn new(delegated_key: SigningKey) -> Result<Self, InvalidName> {
+        let mut clients = HashMap::new();
+        for (api_key, id, tenant) in CLIENTS {
+            let client = Client { id: id.parse()?, tenant: tenant.parse()? };
+            clients.insert(SecretText::new(api_key).digest(), client);
+        }
+        let mut people = HashMap::new();
+        for (tenant, email, (kind, id), locked, identities) in PEOPLE {
+            let identities = identities
+                .iter()
+                .map(|(kind, id)| Ok(Identity::new(*kind, id.parse()?)))
+                .collect::<Result<_, InvalidName>>()?;
+            let credential = Credential::new(kind, id.parse()?);
+            people.insert((tenant.parse()?, credential), Person { email, locked, identities });
+        }
+        Ok(Self { clients, people, delegated_key })
+    }
+
+    pub(crate) fn tenants() -> [&'static str; 2] {
+        CLIENTS.map(|(_, _, tenant)| tenant)
+    }
+
+    pub(crate) fn check_password(
+        &self,
+        tenant: &Tenant,
+        email: &str,
+        password: &str,
+    ) -> PasswordCheck {
+        let found = self.people.iter().find(|((own, _), person)| {
+            own == tenant && person.email.is_some_and(|own| own.eq_ignore_ascii_case(email))
+        });
+        match found {
+            Some((_, person)) if person.locked => PasswordCheck::Locked,
+            Some(((_, credential), _)) if password == PASSWORD => {
+                PasswordCheck::Right(credential.clone())
+            }
+            _ => PasswordCheck::Wrong,
+        }
+    }
+
+    pub(crate) fn knows(&self, tenant: &Tenant, credential: &Credential) -> bool {
+        self.person(tenant, credential).is_some()
+    }
+
+    /// The delegated API client that this client owns, if it does.
+    pub(crate) fn delegated_client(&self, client: &Client) -> Option<CredentialId> {
+        let mut own = self.people.keys().filter(|(tenant, _)| *tenant == client.tenant);
+        own.find(|(_, credential)| credential.kind == ApiClient).map(|(_, it)| it.id.clone())
+    }
+
+    fn person(&self, tenant: &Tenant, credential: &Credential) -> Option<&Person> {
+        self.people.get(&(tenant.clone(), credential.clone()))
+    }
+
+    /// The table that greets a newcomer.
+    pub(crate) fn table() -> String {
+        let mut table = format!(
+            "{:<14} {:<10} {:<20} {:<9} {:<16} identities\n",
+            "api-key", "client id", "email", "password", "credential"
+        );
+        for (tenant, email, (kind, id), locked, identities) in PEOPLE {
+            let (api_key, client, _) =
+                CLIENTS.iter().find(|(_, _, own)| *own == tenant).copied().unwrap_or_default();
+            let identities: Vec<_> =
+                identities.iter().map(|(kind, id)| format!("{kind} {id}")).collect();
+            table += &format!(
+                "{api_key:<14} {client:<10} {:<20} {:<9} {:<16} {}{}\n",
+                email.unwrap_or("–"),
+                email.map_or("–", |_| PASSWORD),
+                format!("{kind} {id}"),
+                identities.join(", "),
+                if locked { " (locked)" } else { "" },
+            );
+        }
+        table
+    }
+}
+
+#[async_trait]
+impl ClientRegistry for People {
+    async fn client(&self, api_key: &SecretDigest) -> Result<Option<Client>, LookupError> {
+        Ok(self.clients.get(api_key).cloned())
+    }
+
+    async fn assertion_keys(
+        &self,
+        client: &Client,
+        issuer: &CredentialId,
+    ) -> Result<Vec<AssertionKey>, LookupError> {
+        let owns = self.delegated_client(client).as_ref() == Some(issuer);
+        let key = || AssertionKey::from(self.delegated_key.verifying_key().clone());
+        Ok(owns.then(key).into_iter().collect())
+    }
+}
+
+#[async_trait]
+impl IdentityResolver for People {
+    async fn identities(
+        &self,
+        tenant: &Tenant,
+        credential: &Credential,
+        page: Page,
+    ) -> Result<Listing, LookupError> {
+        Ok(match self.person(tenant, credential) {
+            None => Listing::Disabled,
+            Some(person) if person.locked => Listing::Locked { until: None },
+            Some(Person { identities, .. }) => {
+                let from = identities.iter().skip(page.offset as usize);
+                Listing::Identities {
+                    identities: from.take(page.limit as usize).cloned().collect(),
+                    count: identities.len() as u64,
+                }
+            }
+        })
+    }
+
+    async fn resolve(
+        &self,
+        tenant: &Tenant,
+        credential: &Credential,
+        identity: &Identity,
+    ) -> Result<Resolution, LookupError> {
+        Ok(match self.person(tenant, credential) {
+            Some(person) if person.locked => Resolution::Locked { until: None },
+            Some(person) if person.identities.contains(identity) => Resolution::Linked,
+            _ => Resolution::NotLinked,
+        })
+    }
+}
