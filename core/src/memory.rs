@@ -311,3 +311,102 @@ impl Stripe {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        grant::{First, Refusal, Strength, Terms},
+        id::Generation,
+        instant::Lifetime,
+        model::{Credential, CredentialType},
+        secret::SecretDigest,
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn cx(now: Timestamp) -> Context {
+        Context {
+            now,
+            epoch: Epoch::default(),
+            max_skew: Lifetime::from_secs(5),
+            retry_window: Lifetime::from_secs(30),
+        }
+    }
+
+    fn issue(nth: u32) -> Issue {
+        let tenant = "acme".parse().unwrap();
+        let id = format!("{nth}").parse().unwrap();
+        let credential = Credential::new(CredentialType::Root, id);
+        Issue {
+            id: GrantId::random(Locator::of(&tenant, &credential)).unwrap(),
+            terms: Arc::new(Terms {
+                tenant,
+                client: "web".parse().unwrap(),
+                credential,
+                auth_time: NOW,
+                scope: None,
+                claims: None,
+            }),
+            generation: Generation::random().unwrap(),
+            covers: Lifetime::from_mins(61),
+            first: First::OneTime {
+                secret: SecretDigest::of(b"secret"),
+                identity: None,
+                strength: Strength::Standard,
+                lifetime: Lifetime::from_secs(60),
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_store_refuses_and_evicts_nothing_that_lives() {
+        let store = MemoryStore::new(NonZeroUsize::new(4).unwrap(), NOW.into());
+        let issues: Vec<_> = (0..3).map(issue).collect();
+        for kept in &issues[..2] {
+            assert!(store.issue(kept, &cx(NOW)).await.is_ok());
+        }
+        let refused = store.issue(&issues[2], &cx(NOW)).await.unwrap_err();
+        assert_eq!(refused.change(), Change::Unchanged);
+        assert_eq!(store.len(), 4, "two grants, two heads");
+        for kept in &issues[..2] {
+            let again = store.issue(kept, &cx(NOW)).await;
+            assert!(matches!(again, Ok(Verdict::Granted { retried: true, .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_store_makes_room_of_what_is_dead() {
+        let store = MemoryStore::new(NonZeroUsize::new(2).unwrap(), NOW.into());
+        let first = issue(0);
+        assert!(store.issue(&first, &cx(NOW)).await.is_ok());
+        let later = NOW.after(Lifetime::from_secs(60));
+        let second = Issue { id: GrantId::of_child(first.id, attempt()), ..first.clone() };
+        assert!(store.issue(&second, &cx(NOW)).await.is_err());
+        assert!(store.issue(&second, &cx(later)).await.is_ok());
+        let tenant = first.terms.tenant.clone();
+        let revoke = Revoke { id: first.id, tenant, client: None, secret: None };
+        let gone = store.revoke(&revoke, &cx(later)).await.unwrap();
+        assert_eq!(gone, Revocation::Refused(Refusal::Unknown));
+    }
+
+    fn attempt() -> crate::id::Attempt {
+        crate::id::Attempt::unrepeatable().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_purge_drops_what_is_due_and_no_more_than_it_may() {
+        let store = MemoryStore::new(NonZeroUsize::new(100).unwrap(), NOW.into());
+        for nth in 0..10 {
+            assert!(store.issue(&issue(nth), &cx(NOW)).await.is_ok());
+        }
+        let (four, many) = (NonZeroU32::new(4).unwrap(), NonZeroU32::MAX);
+        let due = NOW.after(Lifetime::from_secs(60));
+        assert_eq!(store.purge(many, NOW).await.unwrap(), 0);
+        assert_eq!(store.purge(four, due).await.unwrap(), 4);
+        assert_eq!(store.purge(many, due).await.unwrap(), 6);
+        assert_eq!(store.len(), 10, "the heads stay");
+    }
+}

@@ -90,7 +90,8 @@ impl Pulse {
     }
 
     fn begin_reading(&self) -> Option<Reading<'_>> {
-        (!self.reading.swap(true, Ordering::AcqRel)).then_some(Reading(self))
+        // Not `then_some`: it would make one to drop, and that gives the right back.
+        (!self.reading.swap(true, Ordering::AcqRel)).then(|| Reading(self))
     }
 
     /// Completes when nobody is reading.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use mintage::{
-    Algorithm, AnyStatus, AssertionKey, Audience, Client, ClientId, Credential, CredentialId,
+    Algorithm, AnyStatus, AssertionKey, Audience, AuditSink, Client, ClientId, Credential, CredentialId,
     CredentialType, Denied, Engine, Error, Exchange, Exchanged, IdempotencyRef, Identity,
     IdentityId, IdentityType, IssueOneTime, Issuer, KeyRing, Lifetime, Live, LogIn, MemoryStore,
     Parts, Policy, Realm, RotationSchedule, SecretText, SigningKey, StartError, Status, Tenant,
@@ -73,7 +73,15 @@ impl World {
         Self::try_with(policy).await.unwrap()
     }
 
+    pub(crate) async fn audited(audit: Arc<dyn AuditSink>) -> Self {
+        Self::build(Policy::default(), audit).await.unwrap()
+    }
+
     pub(crate) async fn try_with(policy: Policy) -> Result<Self, StartError> {
+        Self::build(policy, Arc::new(TracingAudit)).await
+    }
+
+    async fn build(policy: Policy, audit: Arc<dyn AuditSink>) -> Result<Self, StartError> {
         let clock = Arc::new(ManualClock::at(start()));
         let capacity = NonZeroUsize::new(10_000).unwrap();
         let faults = Arc::new(Faults::default());
@@ -114,7 +122,7 @@ impl World {
             clients: Arc::new(Faulty::new(clients, faults.clone())),
             clock: clock.clone(),
             timer: faults.clone(),
-            audit: Arc::new(TracingAudit),
+            audit,
             policy,
             tenants: HashMap::from([
                 (acme().tenant, realm("acme")),
