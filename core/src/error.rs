@@ -160,9 +160,11 @@ pub enum Denied {
 pub enum Unavailable {
     /// The token store; it says whether the change may have happened.
     Store(StoreError),
-    /// The key provider or a signer. Where it failed after the store call, the same attempt gets
-    /// the token within the retry window.
+    /// The key provider, before the store was asked. Nothing was changed.
     Keys(KeyError),
+    /// The signer, after the store call: the token is bought, and the same attempt gets it within
+    /// the retry window.
+    Signer(KeyError),
     /// The client registry.
     Clients(LookupError),
     /// The identity resolver.
@@ -181,7 +183,7 @@ impl Unavailable {
     pub fn change(&self) -> Change {
         match self {
             Self::Store(error) => error.change(),
-            Self::Keys(_) => Change::MayHaveHappened,
+            Self::Signer(_) => Change::MayHaveHappened,
             _ => Change::Unchanged,
         }
     }
@@ -308,7 +310,11 @@ impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::Keys(error) => write!(f, "no signature could be had: {error}"),
+            Self::Keys(error) => write!(f, "the key provider could not answer: {error}"),
+            Self::Signer(error) => write!(
+                f,
+                "the signer could not answer: {error}; the token is spent: repeat the same attempt"
+            ),
             Self::Clients(error) => write!(f, "the client registry could not answer: {error}"),
             Self::Identities(error) => write!(f, "the identity resolver could not answer: {error}"),
             Self::Clock => f.write_str("the clock stepped back too far: set it right"),
@@ -355,7 +361,7 @@ impl std::error::Error for Unavailable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => error.source(),
-            Self::Keys(error) => error.source(),
+            Self::Keys(error) | Self::Signer(error) => error.source(),
             Self::Clients(error) | Self::Identities(error) => error.source(),
             Self::Clock | Self::Epoch | Self::Randomness => None,
         }

@@ -526,14 +526,13 @@ impl Redeemed {
         trail.credential = Some(claims.credential.clone());
         trail.status = Some(claims.status);
         trail.retried = retried;
-        if key.key_ref() != active.minted.key {
+        let wanted = active.minted.key;
+        if key.key_ref() != wanted {
             // A retry, after the key was rotated: the same bytes need the same key.
-            let calls = &core.calls;
-            let wanted = active.minted.key;
-            key = calls.keys(calls.parts.keys.signing_key(Some(&wanted.kid), cx.now)).await?;
+            let keys = &core.calls.parts.keys;
+            key = core.calls.signer(keys.signing_key(Some(&wanted.kid), cx.now)).await?;
             if key.key_ref() != wanted {
-                let error = KeyError::new(KeyErrorKind::UnknownKey);
-                return Err(Unavailable::Keys(error).into());
+                return Err(Unavailable::Signer(KeyError::new(KeyErrorKind::UnknownKey)).into());
             }
         }
         Ok(Claimed { claims, identity, retried, key })

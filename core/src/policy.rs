@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{grant::OnReplay, instant::Lifetime, store::Grade};
+use crate::{
+    grant::OnReplay, instant::Lifetime, key_ring::RotationSchedule, store::Grade, verifier::Leeway,
+};
 
 /// How long a token lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,18 @@ impl fmt::Display for InvalidPolicy {
 impl std::error::Error for InvalidPolicy {}
 
 impl Policy {
+    /// The schedule of keys that sign for `sign_for`, each published `publish_ahead` before: a key
+    /// stays published until the last token that it signed under this policy is dead.
+    #[must_use]
+    pub fn rotation(&self, publish_ahead: Lifetime, sign_for: Lifetime) -> RotationSchedule {
+        let longest = self.login.absolute.max(self.access.absolute);
+        RotationSchedule {
+            publish_ahead,
+            sign_for,
+            verify_for: longest.plus(Leeway::MAX.as_lifetime()),
+        }
+    }
+
     /// Whether the parts agree with each other.
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
         let second = Lifetime::from_secs(1);

@@ -27,15 +27,29 @@ impl Calls {
         })
     }
 
-    /// Asks the key provider, or a signer.
+    /// Asks the key provider, before the store is asked.
     pub(crate) async fn keys<T>(
         &self,
         call: impl Future<Output = Result<T, KeyError>> + Send,
     ) -> Result<T, Unavailable> {
+        self.key_call(call).await.map_err(Unavailable::Keys)
+    }
+
+    /// Asks the signer, or for a key to sign with, after the store call.
+    pub(crate) async fn signer<T>(
+        &self,
+        call: impl Future<Output = Result<T, KeyError>> + Send,
+    ) -> Result<T, Unavailable> {
+        self.key_call(call).await.map_err(Unavailable::Signer)
+    }
+
+    async fn key_call<T>(
+        &self,
+        call: impl Future<Output = Result<T, KeyError>> + Send,
+    ) -> Result<T, KeyError> {
         self.in_time(call)
             .await
             .unwrap_or_else(|| Err(KeyError::new(KeyErrorKind::Unavailable).because(LATE)))
-            .map_err(Unavailable::Keys)
     }
 
     /// Asks the client registry.

@@ -134,7 +134,7 @@ impl Core {
         claims: &Claims,
         key: &SigningKey,
     ) -> Result<SecretText, Error> {
-        Ok(self.calls.keys(claims::mint(token_type, claims, key)).await?)
+        Ok(self.calls.signer(claims::mint(token_type, claims, key)).await?)
     }
 
     /// A Bearer of this client, by its signature and claims alone.

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Waker},
 };
 
-use mintage::{Denied, Error, Exchange, Status, test_util::Failure};
+use mintage::{Change, Denied, Error, Exchange, Status, test_util::Failure};
 
 use crate::world::*;
 

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use mintage::{
-    Algorithm, AnyStatus, AssertionKey, Audience, AuditSink, Client, ClientId, Credential, CredentialId,
-    CredentialType, Denied, Engine, Error, Exchange, Exchanged, IdempotencyRef, Identity,
-    IdentityId, IdentityType, IssueOneTime, Issuer, KeyRing, Lifetime, Live, LogIn, MemoryStore,
-    Parts, Policy, Realm, RotationSchedule, SecretText, SigningKey, StartError, Status, Tenant,
+    Algorithm, AnyStatus, AssertionKey, Audience, AuditSink, Client, ClientId, Credential,
+    CredentialId, CredentialType, Denied, Engine, Error, Exchange, Exchanged, IdempotencyRef,
+    Identity, IdentityId, IdentityType, IssueOneTime, Issuer, KeyRing, Lifetime, Live, LogIn,
+    MemoryStore, Parts, Policy, Realm, SecretText, SigningKey, StartError, Status, Tenant,
     Timestamp, TracingAudit, sign_assertion,
     test_util::{Faults, Faulty, ManualClock, StaticRegistry, StaticResolver},
 };
@@ -87,11 +87,7 @@ impl World {
         let faults = Arc::new(Faults::default());
         let store = MemoryStore::new(capacity, start());
         let store = Arc::new(Faulty::new(store, faults.clone()));
-        let schedule = RotationSchedule {
-            publish_ahead: Lifetime::from_hours(1),
-            sign_for: Lifetime::from_hours(24),
-            verify_for: Lifetime::from_hours(13),
-        };
+        let schedule = policy.rotation(Lifetime::from_hours(1), Lifetime::from_hours(24));
         let now = Timestamp::from(start());
         let keys = KeyRing::generate(schedule, Algorithm::EdDsa, now).unwrap();
         let keys = Arc::new(Faulty::new(keys, faults.clone()));
