@@ -70,7 +70,7 @@ pub use self::{
     id::{Attempt, Epoch, Generation, GrantId, IdempotencyRef, InvalidId, Locator},
     instant::{InvalidLifetime, Lifetime, Timestamp},
     jws::{MAX_TOKEN_BYTES, TokenError},
-    key_ring::{InvalidSchedule, KeyRing, RotationSchedule},
+    key_ring::{InvalidSchedule, KeyPhase, KeyRing, KeyRingError, RotationSchedule},
     keys::{
         Algorithm, InvalidKey, InvalidKeyId, KeyError, KeyErrorKind, KeyId, KeyProvider, KeyRef,
         KeySet, Signature, Signer, SigningKey, VerifyingKey,

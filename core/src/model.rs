@@ -391,9 +391,7 @@ impl HostClaims {
                 return Err(InvalidHostClaims::Reserved(name));
             }
         }
-        let value: serde_json::Value =
-            serde_json::from_str(json).map_err(|_| InvalidHostClaims::NotAnObject)?;
-        let compact = value.to_string();
+        let compact = object.to_compact();
         if compact.len() > Self::MAX_BYTES {
             return Err(InvalidHostClaims::TooLong);
         }

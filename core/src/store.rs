@@ -42,7 +42,7 @@ use crate::{
 /// operation reads them again, so a stale read can only place an operation before the revocation
 /// that it ran beside.
 ///
-/// Prove an implementation with [`conformance`](crate::conformance) (feature `conformance`).
+/// Prove an implementation with `mintage::conformance` (feature `conformance`).
 /// There are no default methods: a wrapper that forgets one does not compile.
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {

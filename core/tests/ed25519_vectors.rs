@@ -99,11 +99,7 @@ fn every_wycheproof_case_is_as_documented() {
             *(if expected { &mut valid } else { &mut invalid }) += 1;
         }
     }
-    assert_eq!(
-        (valid, invalid),
-        (88, 63),
-        "the set is the one that was looked at"
-    );
+    assert_eq!((valid, invalid), (88, 63), "the set is the one that was looked at");
 }
 
 /// The one kind of signature that the strict check refuses and RFC 8032 §5.1.7 does not: `R` has a
@@ -152,11 +148,7 @@ fn every_key_of_small_order_is_refused() {
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
     ] {
-        assert_eq!(
-            verifying_key(&hex(encoding)),
-            Err(InvalidKey::SmallOrder),
-            "{encoding}"
-        );
+        assert_eq!(verifying_key(&hex(encoding)), Err(InvalidKey::SmallOrder), "{encoding}");
     }
 }
 
@@ -172,7 +164,5 @@ fn signing_key(seed: &[u8]) -> SigningKey {
 
 fn hex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -2,11 +2,7 @@
 //! was changed is refused and for the right reason, nothing makes a parser panic, and no secret is
 //! shown.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
     fmt::Debug,
@@ -119,55 +115,25 @@ fn a_token_made_by_hand_is_accepted_when_nothing_is_wrong_with_it() {
 fn a_token_of_the_wrong_form_is_refused() {
     let good = signed(HEADER, &payload(&members()));
     let parts: Vec<&str> = good.split('.').collect();
-    let [header, body, signature] = parts[..] else {
-        panic!("three parts")
-    };
+    let [header, body, signature] = parts[..] else { panic!("three parts") };
     let token = |header: &str, body: &str, signature: &str| [header, body, signature].join(".");
 
-    for other in [
-        "",
-        ".",
-        "a",
-        header,
-        &format!("{header}.{body}"),
-        &format!("{good}.{body}"),
-    ] {
+    for other in ["", ".", "a", header, &format!("{header}.{body}"), &format!("{good}.{body}")] {
         assert_eq!(verify(other), Err(TokenError::NotAJws), "{other}");
     }
-    assert_eq!(
-        verify(&"x".repeat(MAX_TOKEN_BYTES + 1)),
-        Err(TokenError::TooLong)
-    );
-    assert_eq!(
-        verify(&"x".repeat(MAX_TOKEN_BYTES)),
-        Err(TokenError::NotAJws)
-    );
+    assert_eq!(verify(&"x".repeat(MAX_TOKEN_BYTES + 1)), Err(TokenError::TooLong));
+    assert_eq!(verify(&"x".repeat(MAX_TOKEN_BYTES)), Err(TokenError::NotAJws));
 
-    assert_eq!(
-        verify(&token(&format!("{header}="), body, signature)),
+    assert_eq!(verify(&token(&format!("{header}="), body, signature)), Err(TokenError::Base64));
+    assert_eq!(verify(&token(header, body, &signature.replace(['-', '_'], "+"))), {
+        assert!(signature.contains(['-', '_']), "else this shows nothing");
         Err(TokenError::Base64)
-    );
-    assert_eq!(
-        verify(&token(header, body, &signature.replace(['-', '_'], "+"))),
-        {
-            assert!(signature.contains(['-', '_']), "else this shows nothing");
-            Err(TokenError::Base64)
-        }
-    );
+    });
     // 64 bytes leave four bits of the last character unused: they must be zero.
     let stray = last_character_with_stray_bits(signature);
-    assert_eq!(
-        verify(&token(header, body, &stray)),
-        Err(TokenError::Base64)
-    );
-    assert_eq!(
-        verify(&token(header, body, &signature[..84])),
-        Err(TokenError::Signature)
-    );
-    assert_eq!(
-        verify(&token(header, body, &format!("{signature}AA"))),
-        Err(TokenError::Signature)
-    );
+    assert_eq!(verify(&token(header, body, &stray)), Err(TokenError::Base64));
+    assert_eq!(verify(&token(header, body, &signature[..84])), Err(TokenError::Signature));
+    assert_eq!(verify(&token(header, body, &format!("{signature}AA"))), Err(TokenError::Signature));
     assert_eq!(verify(&token(header, body, "")), Err(TokenError::Signature));
     // Signed by the key itself, and still refused: a payload with stray bits, or with padding.
     let body = URL_SAFE_NO_PAD.encode("{}");
@@ -203,40 +169,22 @@ fn a_header_with_anything_else_in_it_is_refused() {
         assert_eq!(refused(malformed), TokenError::Header, "{malformed}");
     }
     for typ in ["JWT", "AT+JWT", "application/at+jwt", "at+jwt ", ""] {
-        assert_eq!(
-            refused(&HEADER.replace("at+jwt", typ)),
-            TokenError::Typ,
-            "{typ:?}"
-        );
+        assert_eq!(refused(&HEADER.replace("at+jwt", typ)), TokenError::Typ, "{typ:?}");
     }
     for alg in ["none", "None", "", "Ed25519", "HS256", "ES256", "eddsa"] {
-        assert_eq!(
-            refused(&HEADER.replace("EdDSA", alg)),
-            TokenError::Algorithm,
-            "{alg:?}"
-        );
+        assert_eq!(refused(&HEADER.replace("EdDSA", alg)), TokenError::Algorithm, "{alg:?}");
     }
     let another = key_of(&[2; 32]).key_ref().kid.to_string();
     for kid in ["", "x", &another, &format!("{another}=")] {
-        assert_eq!(
-            refused(&HEADER.replace("KID", kid)),
-            TokenError::UnknownKey,
-            "{kid:?}"
-        );
+        assert_eq!(refused(&HEADER.replace("KID", kid)), TokenError::UnknownKey, "{kid:?}");
     }
-    assert_eq!(
-        refused(&format!("{HEADER}{}", " ".repeat(300))),
-        TokenError::TooLong
-    );
+    assert_eq!(refused(&format!("{HEADER}{}", " ".repeat(300))), TokenError::TooLong);
 }
 
 #[test]
 fn an_unsigned_token_and_one_of_another_key_are_refused() {
     let body = URL_SAFE_NO_PAD.encode(payload(&members()));
-    let unsigned = format!(
-        "{}.{body}.",
-        URL_SAFE_NO_PAD.encode(header().replace("EdDSA", "none"))
-    );
+    let unsigned = format!("{}.{body}.", URL_SAFE_NO_PAD.encode(header().replace("EdDSA", "none")));
     assert_eq!(verify(&unsigned), Err(TokenError::Algorithm));
     let input = format!("{}.{body}", URL_SAFE_NO_PAD.encode(header()));
     let signature = ready(key_of(&[2; 32]).sign(input.as_bytes())).unwrap();
@@ -249,22 +197,10 @@ fn a_payload_that_is_not_one_object_is_refused() {
     let body = payload(&members());
     let cut = &body[..body.len() - 1];
     let deep = format!("{cut},\"deep\":{}", "[".repeat(2000));
-    for malformed in [
-        "",
-        "[]",
-        "null",
-        "1",
-        "{",
-        cut,
-        &format!("{body}x"),
-        &format!("{body}{{}}"),
-        &deep,
-    ] {
-        assert_eq!(
-            verify(&signed(HEADER, malformed)),
-            Err(TokenError::Payload),
-            "{malformed}"
-        );
+    for malformed in
+        ["", "[]", "null", "1", "{", cut, &format!("{body}x"), &format!("{body}{{}}"), &deep]
+    {
+        assert_eq!(verify(&signed(HEADER, malformed)), Err(TokenError::Payload), "{malformed}");
     }
     let header = URL_SAFE_NO_PAD.encode(header());
     let not_utf8 = URL_SAFE_NO_PAD.encode([b"{\"a\":\"".as_slice(), &[0xFF], b"\"}"].concat());
@@ -276,30 +212,14 @@ fn a_payload_that_is_not_one_object_is_refused() {
 fn no_claim_stands_there_twice() {
     for (name, value) in members() {
         let twice = format!("{{\"{name}\":{value},{}", &payload(&members())[1..]);
-        assert_eq!(
-            verify(&signed(HEADER, &twice)),
-            Err(TokenError::DuplicateMember),
-            "{name}"
-        );
+        assert_eq!(verify(&signed(HEADER, &twice)), Err(TokenError::DuplicateMember), "{name}");
         let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
         let twice = format!("{{\"{escaped}\":{value},{}", &payload(&members())[1..]);
-        assert_eq!(
-            verify(&signed(HEADER, &twice)),
-            Err(TokenError::DuplicateMember),
-            "{name}"
-        );
+        assert_eq!(verify(&signed(HEADER, &twice)), Err(TokenError::DuplicateMember), "{name}");
     }
-    for host in [
-        r#""own":1,"own":2"#,
-        r#""own":{"a":1,"a":2}"#,
-        r#""own":[{"a":1,"\u0061":2}]"#,
-    ] {
+    for host in [r#""own":1,"own":2"#, r#""own":{"a":1,"a":2}"#, r#""own":[{"a":1,"\u0061":2}]"#] {
         let body = format!("{{{host},{}", &payload(&members())[1..]);
-        assert_eq!(
-            verify(&signed(HEADER, &body)),
-            Err(TokenError::DuplicateMember),
-            "{host}"
-        );
+        assert_eq!(verify(&signed(HEADER, &body)), Err(TokenError::DuplicateMember), "{host}");
     }
 }
 
@@ -309,16 +229,9 @@ fn every_claim_that_must_be_there_is_missed() {
     for (name, _) in members() {
         let mut without = members();
         without.retain(|(other, _)| *other != name);
-        let expected = if optional.contains(&name) {
-            Ok(())
-        } else {
-            Err(TokenError::MissingClaim(name))
-        };
-        assert_eq!(
-            verify(&signed(HEADER, &payload(&without))),
-            expected,
-            "{name}"
-        );
+        let expected =
+            if optional.contains(&name) { Ok(()) } else { Err(TokenError::MissingClaim(name)) };
+        assert_eq!(verify(&signed(HEADER, &payload(&without))), expected, "{name}");
     }
 }
 
@@ -343,25 +256,8 @@ fn a_claim_of_the_wrong_type_or_out_of_its_bounds_is_refused() {
             assert_eq!(verify_with(name, bad), bad_claim(name, bad), "{name} {bad}");
         }
     }
-    for name in [
-        "iss",
-        "aud",
-        "tenant",
-        "client_id",
-        "sub",
-        "acr",
-        "jti",
-        "sid",
-        "scope",
-    ] {
-        for bad in [
-            "1",
-            "null",
-            "[\"https://api.example\"]",
-            "{}",
-            "\"\"",
-            "\"a\\u0000\"",
-        ] {
+    for name in ["iss", "aud", "tenant", "client_id", "sub", "acr", "jti", "sid", "scope"] {
+        for bad in ["1", "null", "[\"https://api.example\"]", "{}", "\"\"", "\"a\\u0000\""] {
             assert_eq!(verify_with(name, bad), bad_claim(name, bad), "{name} {bad}");
         }
     }
@@ -379,21 +275,11 @@ fn a_claim_of_the_wrong_type_or_out_of_its_bounds_is_refused() {
             r#"{"type":"root","id":"1001"}"#,
             r#"{"type":"ROOT","id":1001}"#,
         ] {
-            assert_eq!(
-                verify_with(name, bad),
-                Err(TokenError::BadClaim(name)),
-                "{name} {bad}"
-            );
+            assert_eq!(verify_with(name, bad), Err(TokenError::BadClaim(name)), "{name} {bad}");
         }
     }
-    assert_eq!(
-        verify_with("sub", "\"1002\""),
-        Err(TokenError::BadClaim("sub"))
-    );
-    assert_eq!(
-        verify_with("acr", "\"stepped_up\""),
-        Err(TokenError::BadClaim("acr"))
-    );
+    assert_eq!(verify_with("sub", "\"1002\""), Err(TokenError::BadClaim("sub")));
+    assert_eq!(verify_with("acr", "\"stepped_up\""), Err(TokenError::BadClaim("acr")));
     let standard = verify_with("acr", "\"STANDARD\"");
     assert_eq!(standard, Err(TokenError::BadClaim("stepped_up_until")));
 }
@@ -401,11 +287,7 @@ fn a_claim_of_the_wrong_type_or_out_of_its_bounds_is_refused() {
 #[test]
 fn a_condition_that_nobody_would_check_is_refused() {
     for name in ["nbf", "cnf", "act", "amr", "status"] {
-        assert_eq!(
-            verify_with(name, "1"),
-            Err(TokenError::BadClaim(name)),
-            "{name}"
-        );
+        assert_eq!(verify_with(name, "1"), Err(TokenError::BadClaim(name)), "{name}");
     }
     let long = format!("\"{}\"", "x".repeat(HostClaims::MAX_BYTES));
     assert_eq!(verify_with("own", &long), Err(TokenError::TooLong));
@@ -423,10 +305,7 @@ fn a_token_for_others_is_refused() {
     let acme = verifier().for_tenant(Tenant::new("acme").unwrap());
     assert!(acme.verify::<AnyStatus>(&token, now).is_ok());
     let other = verifier().for_tenant(Tenant::new("other").unwrap());
-    assert_eq!(
-        other.verify::<AnyStatus>(&token, now).unwrap_err(),
-        TokenError::Tenant
-    );
+    assert_eq!(other.verify::<AnyStatus>(&token, now).unwrap_err(), TokenError::Tenant);
 }
 
 #[test]
@@ -438,56 +317,31 @@ fn a_token_outside_its_time_is_refused() {
     assert_eq!(at(end.after(leeway).before(millisecond)), None);
     assert_eq!(at(end.after(leeway)), Some(TokenError::Expired));
     assert_eq!(at(NOW.before(leeway)), None);
-    assert_eq!(
-        at(NOW.before(leeway).before(millisecond)),
-        Some(TokenError::NotYet)
-    );
+    assert_eq!(at(NOW.before(leeway).before(millisecond)), Some(TokenError::NotYet));
 }
 
 #[test]
 fn a_standard_token_never_passes_where_stepped_up_is_asked_for() {
     let until = NOW.after(Lifetime::from_mins(5));
     let stepped_up = |token: &str, now: Timestamp| {
-        verifier()
-            .verify::<SteppedUp>(token, now.into())
-            .map(|verified| {
-                assert_eq!(verified.status(now.into()), Status::SteppedUp);
-                assert_eq!(verified.status(until.into()), Status::Standard);
-            })
+        verifier().verify::<SteppedUp>(token, now.into()).map(|verified| {
+            assert_eq!(verified.status(now.into()), Status::SteppedUp);
+            assert_eq!(verified.status(until.into()), Status::Standard);
+        })
     };
-    let claims = Claims {
-        stepped_up_until: Some(until),
-        ..claims()
-    };
+    let claims = Claims { stepped_up_until: Some(until), ..claims() };
     let token = minted(&claims);
-    assert_eq!(
-        stepped_up(&token, until.before(Lifetime::from_millis(1))),
-        Ok(())
-    );
-    assert_eq!(
-        stepped_up(&token, until),
-        Err(TokenError::InsufficientStatus)
-    );
+    assert_eq!(stepped_up(&token, until.before(Lifetime::from_millis(1))), Ok(()));
+    assert_eq!(stepped_up(&token, until), Err(TokenError::InsufficientStatus));
     assert!(verifier().verify::<AnyStatus>(&token, until.into()).is_ok());
 
-    let claims = Claims {
-        stepped_up_until: None,
-        status: Status::Standard,
-        ..claims
-    };
-    assert_eq!(
-        stepped_up(&minted(&claims), NOW),
-        Err(TokenError::InsufficientStatus)
-    );
+    let claims = Claims { stepped_up_until: None, status: Status::Standard, ..claims };
+    assert_eq!(stepped_up(&minted(&claims), NOW), Err(TokenError::InsufficientStatus));
 }
 
 #[test]
 fn an_auth_token_opens_nothing_at_a_verifier() {
-    let claims = Claims {
-        identity: None,
-        login: None,
-        ..claims()
-    };
+    let claims = Claims { identity: None, login: None, ..claims() };
     let token = ready(mint(TokenType::Auth, &claims, &key())).unwrap();
     assert_eq!(verify(token.expose()), Err(TokenError::Typ));
 }
@@ -496,9 +350,7 @@ fn an_auth_token_opens_nothing_at_a_verifier() {
 fn a_new_key_set_replaces_the_old_one() {
     let (token, verifier) = (minted(&claims()), verifier());
     verifier.set_keys(KeySet::new([key_of(&[2; 32]).verifying_key().clone()]));
-    let refused = verifier
-        .verify::<AnyStatus>(&token, NOW.into())
-        .unwrap_err();
+    let refused = verifier.verify::<AnyStatus>(&token, NOW.into()).unwrap_err();
     assert_eq!(refused, TokenError::UnknownKey);
     verifier.set_keys(KeySet::new([key().verifying_key().clone()]));
     assert!(verifier.verify::<AnyStatus>(&token, NOW.into()).is_ok());
@@ -607,9 +459,7 @@ fn ready<F: Future>(future: F) -> F::Output {
 }
 
 fn key_of(seed: &[u8; 32]) -> SigningKey {
-    let mut der = vec![
-        0x30, 0x2E, 2, 1, 0, 0x30, 5, 6, 3, 0x2B, 0x65, 0x70, 4, 0x22, 4, 0x20,
-    ];
+    let mut der = vec![0x30, 0x2E, 2, 1, 0, 0x30, 5, 6, 3, 0x2B, 0x65, 0x70, 4, 0x22, 4, 0x20];
     der.extend(seed);
     SigningKey::from_pkcs8_der(&der, Algorithm::EdDsa).unwrap()
 }
@@ -628,16 +478,11 @@ fn verifier() -> Verifier {
 }
 
 fn verify(token: &str) -> Result<(), TokenError> {
-    verifier()
-        .verify::<AnyStatus>(token, NOW.into())
-        .map(|_| ())
+    verifier().verify::<AnyStatus>(token, NOW.into()).map(|_| ())
 }
 
 fn minted(claims: &Claims) -> String {
-    ready(mint(TokenType::Access, claims, &key()))
-        .unwrap()
-        .expose()
-        .to_owned()
+    ready(mint(TokenType::Access, claims, &key())).unwrap().expose().to_owned()
 }
 
 fn claims() -> Claims {
@@ -649,10 +494,7 @@ fn claims() -> Claims {
         id: GrantId::from_bytes([7; 24]),
         login: Some(GrantId::from_bytes([8; 24])),
         credential: Credential::new(CredentialType::Root, CredentialId::new("1001").unwrap()),
-        identity: Some(Identity::new(
-            IdentityType::Corporate,
-            IdentityId::new("5001").unwrap(),
-        )),
+        identity: Some(Identity::new(IdentityType::Corporate, IdentityId::new("5001").unwrap())),
         issued_at: NOW,
         expires_at: NOW.after(Lifetime::from_hours(1)),
         auth_time: NOW,
@@ -686,10 +528,8 @@ fn members() -> Vec<(&'static str, String)> {
 }
 
 fn payload(members: &[(&str, String)]) -> String {
-    let members: Vec<String> = members
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
+    let members: Vec<String> =
+        members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -716,10 +556,7 @@ fn header() -> String {
 /// Signs whatever it is given, as the key's owner; `KID` stands for the key's id.
 fn signed(header: &str, payload: &str) -> String {
     let header = header.replace("KID", &key().key_ref().kid.to_string());
-    let (header, payload) = (
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(payload),
-    );
+    let (header, payload) = (URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     with_signature(&format!("{header}.{payload}"))
 }
 
@@ -732,15 +569,8 @@ fn with_signature(input: &str) -> String {
 fn last_character_with_stray_bits(text: &str) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = text.bytes().next_back().unwrap();
-    let at = alphabet
-        .iter()
-        .position(|character| *character == last)
-        .unwrap();
-    format!(
-        "{}{}",
-        &text[..text.len() - 1],
-        char::from(alphabet[at ^ 1])
-    )
+    let at = alphabet.iter().position(|character| *character == last).unwrap();
+    format!("{}{}", &text[..text.len() - 1], char::from(alphabet[at ^ 1]))
 }
 
 fn parse_everywhere(text: &str) {
@@ -771,10 +601,7 @@ fn good_texts() -> Vec<String> {
     let end = NOW.after(Lifetime::from_mins(1));
     let assertion = ready(sign_assertion(&key(), &issuer, &audience, "1", NOW, end)).unwrap();
     let jwks = KeySet::new([key().verifying_key().clone()]).to_jwks();
-    let jwk = jwks
-        .trim_start_matches(r#"{"keys":["#)
-        .trim_end_matches("]}")
-        .to_owned();
+    let jwk = jwks.trim_start_matches(r#"{"keys":["#).trim_end_matches("]}").to_owned();
     let seed = URL_SAFE_NO_PAD.encode([1; 32]);
     vec![
         minted(&claims()),

@@ -14,7 +14,6 @@ usage: sandbox [--listen ADDRESS] [--store URL] [--limit WINDOWS]
 
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
-    pub(crate) store: String,
     pub(crate) limit: Windows,
 }
 
@@ -38,7 +37,6 @@ impl Options {
         }
         Ok(Self {
             listen: listen.parse().map_err(|_| format!("--listen `{listen}`: no address"))?,
-            store,
             limit: limit.parse().map_err(|error| format!("--limit `{limit}`: {error}"))?,
         })
     }

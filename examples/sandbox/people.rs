@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use mintage::{
-    AssertionKey, Client, ClientRegistry, Credential, CredentialId, CredentialType, Identity,
-    IdentityResolver, IdentityType, InvalidName, Listing, LookupError, Page, Resolution,
-    SecretDigest, SecretText, SigningKey, Tenant, async_trait,
+    AssertionKey, Audience, Client, ClientRegistry, Credential, CredentialId, CredentialType,
+    Identity, IdentityResolver, IdentityType, InvalidName, Issuer, Listing, LookupError, Page,
+    Realm, Resolution, SecretDigest, SecretText, SigningKey, Tenant, async_trait,
 };
 
 /// The password of every person. A real host keeps Argon2 hashes.
@@ -43,6 +43,11 @@ const PEOPLE: [Row; 5] = [
     ("acme", None, (ApiClient, "9001"), false, &[(Corporate, "5002")]),
     ("other", Some("root@other.example"), (Root, "1001"), false, &[(Corporate, "5001")]),
 ];
+
+/// In whose name a tenant's tokens are signed.
+fn issuer(tenant: &str) -> Result<Issuer, InvalidName> {
+    format!("https://{tenant}.example").parse()
+}
 
 /// Everybody whom the sandbox knows.
 #[derive(Debug)]
@@ -86,8 +91,13 @@ impl People {
         Ok(Self { clients, people, delegated_key })
     }
 
-    pub(crate) fn tenants() -> [&'static str; 2] {
-        CLIENTS.map(|(_, _, tenant)| tenant)
+    /// In whose name each tenant's tokens are signed, and for whom.
+    pub(crate) fn realms() -> Result<HashMap<Tenant, Realm>, InvalidName> {
+        let realm = |(_, _, tenant): (_, _, &str)| {
+            let audience = format!("https://api.{tenant}.example").parse()?;
+            Ok((tenant.parse()?, Realm { issuer: issuer(tenant)?, audience }))
+        };
+        CLIENTS.into_iter().map(realm).collect()
     }
 
     pub(crate) fn check_password(
@@ -108,14 +118,11 @@ impl People {
         }
     }
 
-    pub(crate) fn knows(&self, tenant: &Tenant, credential: &Credential) -> bool {
-        self.person(tenant, credential).is_some()
-    }
-
-    /// The delegated API client that this client owns, if it does.
-    pub(crate) fn delegated_client(&self, client: &Client) -> Option<CredentialId> {
+    /// The delegated API client that this client owns, if it does, and whom it must address.
+    pub(crate) fn delegation(&self, client: &Client) -> Option<(CredentialId, Audience)> {
         let mut own = self.people.keys().filter(|(tenant, _)| *tenant == client.tenant);
-        own.find(|(_, credential)| credential.kind == ApiClient).map(|(_, it)| it.id.clone())
+        let (_, credential) = own.find(|(_, credential)| credential.kind == ApiClient)?;
+        Some((credential.id.clone(), issuer(client.tenant.as_str()).ok()?.into()))
     }
 
     fn person(&self, tenant: &Tenant, credential: &Credential) -> Option<&Person> {
@@ -157,7 +164,7 @@ impl ClientRegistry for People {
         client: &Client,
         issuer: &CredentialId,
     ) -> Result<Vec<AssertionKey>, LookupError> {
-        let owns = self.delegated_client(client).as_ref() == Some(issuer);
+        let owns = self.delegation(client).is_some_and(|(own, _)| own == *issuer);
         let key = || AssertionKey::from(self.delegated_key.verifying_key().clone());
         Ok(owns.then(key).into_iter().collect())
     }

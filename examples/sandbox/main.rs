@@ -1,0 +1,117 @@
+//! A host application that embeds mintage: people, passwords, step-up challenges, payments.
+//!
+//! `cargo run --release --example sandbox` starts it; it prints what to try.
+//!
+//! * `main.rs` puts the parts together; read it first.
+//! * `people.rs` is the host's own knowledge, and the two seams to it.
+//! * `host.rs` has the host's own endpoints; `challenges.rs` its step-up codes.
+
+mod challenges;
+mod host;
+mod options;
+mod people;
+
+use std::{
+    error::Error, io::IsTerminal as _, net::SocketAddr, num::NonZeroUsize, process::ExitCode,
+    sync::Arc,
+};
+
+use mintage::{
+    Algorithm, Clock as _, Engine, KeyRing, Lifetime, MemoryStore, Parts, Policy, SigningKey,
+    SystemClock, TokioTimer, TracingAudit,
+};
+use mintage_http::{BodyLimit, Gateway, Governor};
+
+use self::{challenges::Challenges, host::Host, options::Options, people::People};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(what) => {
+            eprintln!("{what}");
+            return ExitCode::from(2);
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the sandbox stopped: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let people = Arc::new(People::new(SigningKey::generate(Algorithm::EdDsa)?)?);
+    let engine = start_engine(people.clone()).await?;
+    let gateway = Gateway {
+        engine: engine.clone(),
+        limiter: Arc::new(Governor::new(&options.limit, &options.limit)),
+        body_limit: BodyLimit::default(),
+    };
+    let host = Host { gateway: gateway.clone(), people, challenges: Challenges::default() };
+    let router = gateway.finish(gateway.routes().merge(host::routes(Arc::new(host))));
+
+    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    println!("{}", greeting(listener.local_addr()?));
+
+    const EVERY: Lifetime = Lifetime::from_secs(30);
+    tokio::spawn(async move { engine.housekeeping(EVERY).await });
+    tokio::spawn(async move { gateway.housekeeping(EVERY).await });
+    axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
+    Ok(())
+}
+
+/// Puts the parts together: the one place to look at when you embed the engine.
+async fn start_engine(people: Arc<People>) -> Result<Engine, Box<dyn Error>> {
+    const CAPACITY: NonZeroUsize = NonZeroUsize::new(2_000_000).unwrap();
+    let policy = Policy::default();
+    let now = SystemClock.now();
+    let schedule = policy.rotation(Lifetime::from_hours(24), Lifetime::from_hours(24 * 30));
+    let engine = Engine::start(Parts {
+        store: Arc::new(MemoryStore::new(CAPACITY, now)),
+        keys: Arc::new(KeyRing::generate(schedule, Algorithm::EdDsa, now.into())?),
+        identities: people.clone(),
+        clients: people,
+        clock: Arc::new(SystemClock),
+        timer: Arc::new(TokioTimer),
+        audit: Arc::new(TracingAudit),
+        policy,
+        tenants: People::realms()?,
+    });
+    Ok(engine.await?)
+}
+
+/// What a newcomer sees: who is there, and four lines from a login to a payment.
+fn greeting(address: SocketAddr) -> String {
+    let (url, people) = (format!("http://{address}"), People::table());
+    let curl = format!("curl -s {url}");
+    let json = "-H 'api-key: sandbox-acme' -H 'content-type: application/json'";
+    let token = r#"sed 's/.*"token":"\([^"]*\)".*/\1/'"#;
+    format!(
+        r#"mintage sandbox on {url}, everything in memory
+
+{people}
+From a login to a payment: paste these four lines.
+
+AUTH=$({curl}/login_with_password {json} -d '{{"email":"root@acme.example","password":{{"value":"sandbox"}}}}' | {token})
+ACCESS=$({curl}/access_token {json} -H "Authorization: Bearer $AUTH" -d '{{"identity":{{"type":"CORPORATE","id":"5001"}}}}' | {token})
+{curl}/stepup/challenges/otp/SMS {json} -H "Authorization: Bearer $ACCESS" -X POST && {curl}/stepup/challenges/otp/SMS/verify {json} -H "Authorization: Bearer $ACCESS" -d '{{"verificationCode":"123456"}}'
+{curl}/payments {json} -H "Authorization: Bearer $ACCESS" -d '{{}}'
+
+Every decision is logged to stderr in a line of its own. Ctrl-C ends the sandbox, and all of its tokens."#
+    )
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,177 @@
+//! The endpoints.
+
+use axum::{
+    Extension,
+    http::{HeaderMap, HeaderName, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use mintage::{
+    Credential, Exchange, Exchanged, FieldRule, IdempotencyRef, Identity, OneTimeToken, Status,
+};
+use serde::Serialize;
+
+use crate::{
+    extract::{ApiClient, BearerToken, only},
+    gateway::Gateway,
+    json::{Fields, StrictJson},
+    limit::LimitKey,
+    page,
+    wire::{WireError, json},
+};
+
+/// `POST /access_token`: exchanges one authority for an access token.
+///
+/// Judged in this order: the api-key (401), the client's limit (429), the shape of the
+/// `Authorization` header (401), size and type of the body (413, 415), every field, the header
+/// `idempotency-ref` and the mix of authorities (400), the limit of the one-time token's locator
+/// (429), and then the engine.
+pub(crate) async fn access_token(
+    Extension(gateway): Extension<Gateway>,
+    ApiClient(client): ApiClient,
+    bearer: Option<BearerToken>,
+    headers: HeaderMap,
+    body: StrictJson,
+) -> Result<Response, WireError> {
+    let mut fields = body.fields();
+    refuse_wrong_mix(&mut fields, bearer.is_some());
+    let identity = fields.identity();
+    let token = fields.optional_secret("token");
+    let client_assertion = fields.optional_secret("clientAssertion");
+    let idempotency_ref = idempotency_ref(&headers, &mut fields);
+    let exchange = fields.finish(|| {
+        Some(Exchange {
+            client,
+            identity: identity?,
+            bearer: bearer.map(|BearerToken(bearer)| bearer),
+            token,
+            client_assertion,
+            scope: None,
+            idempotency_ref,
+        })
+    })?;
+    let token = exchange
+        .token
+        .as_ref()
+        .map(|token| token.expose().parse::<OneTimeToken>());
+    if let Some(Ok(token)) = token {
+        gateway.count(LimitKey::Locator(
+            &exchange.client.tenant,
+            token.id().locator(),
+        ))?;
+    }
+    let Exchanged {
+        token,
+        identity,
+        credential,
+        status,
+        ..
+    } = gateway.engine.exchange(exchange).await?;
+    let body = AccessToken {
+        token: token.expose(),
+        identity: &identity,
+        credentials: &credential,
+        status,
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+#[derive(Serialize)]
+struct AccessToken<'a> {
+    token: &'a str,
+    identity: &'a Identity,
+    credentials: &'a Credential,
+    status: Status,
+}
+
+/// What the engine says of a mix of authorities that is on no row of its table, so far as that can
+/// be told by what is there: said here too, so that it stands in one answer with the other fields.
+fn refuse_wrong_mix(fields: &mut Fields<'_>, bearer: bool) {
+    let present = [
+        ("Authorization", bearer),
+        ("token", fields.has("token")),
+        ("clientAssertion", fields.has("clientAssertion")),
+    ];
+    let (rule, named) = match present.map(|(_, there)| there) {
+        [false, false, false] => (FieldRule::AtLeast, present.map(|(name, _)| (name, true))),
+        [true, _, true] | [_, true, true] => (FieldRule::Exactly, present),
+        _ => return,
+    };
+    let names = || {
+        named
+            .iter()
+            .filter(|(_, named)| *named)
+            .map(|(name, _)| *name)
+    };
+    let params: Vec<_> = std::iter::once("1").chain(names()).collect();
+    for name in names() {
+        fields.refuse(name, rule, &params);
+    }
+}
+
+/// The client's own name for this attempt. A malformed one must not pass as none: the client would
+/// take its blind retry for a safe one.
+fn idempotency_ref(headers: &HeaderMap, fields: &mut Fields<'_>) -> Option<IdempotencyRef> {
+    const NAME: &str = "idempotency-ref";
+    match only(headers, &HeaderName::from_static(NAME)) {
+        Ok(None) => None,
+        Ok(Some(text)) => {
+            let reference = IdempotencyRef::new(text);
+            if reference.is_none() {
+                fields.refuse(NAME, FieldRule::Size, &["1", "255"]);
+            }
+            reference
+        }
+        Err(_) if headers.get_all(NAME).iter().count() > 1 => {
+            fields.refuse(NAME, FieldRule::AtMost, &["1", NAME]);
+            None
+        }
+        Err(_) => {
+            fields.refuse(NAME, FieldRule::Regex, &["^[ -~]+$"]);
+            None
+        }
+    }
+}
+
+/// `GET /identities`: those that the credential behind an auth token may act for.
+pub(crate) async fn identities(
+    Extension(gateway): Extension<Gateway>,
+    ApiClient(client): ApiClient,
+    BearerToken(bearer): BearerToken,
+    uri: axum::http::Uri,
+) -> Result<Response, WireError> {
+    let page = page::read(uri.query().unwrap_or_default())?;
+    let page = gateway.engine.identities(&client, &bearer, page).await?;
+    let identities = Identities {
+        response_count: page.identities.len(),
+        count: page.count,
+        identities: page.identities,
+    };
+    Ok(json(StatusCode::OK, &identities))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identities {
+    identities: Vec<Identity>,
+    /// How many there are.
+    count: u64,
+    /// How many are in this answer.
+    response_count: usize,
+}
+
+/// `POST /logout`: ends the login behind an auth or access token, and what came from it. Whatever
+/// body it has is not looked at.
+pub(crate) async fn log_out(
+    Extension(gateway): Extension<Gateway>,
+    ApiClient(client): ApiClient,
+    BearerToken(bearer): BearerToken,
+) -> Result<StatusCode, WireError> {
+    gateway.engine.log_out(&client, &bearer).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /.well-known/jwks.json`: the public keys, for anybody (RFC 7517 §5, §8.5).
+pub(crate) async fn jwks(Extension(gateway): Extension<Gateway>) -> Result<Response, WireError> {
+    let keys = gateway.engine.verifying_keys().await?;
+    Ok(([(CONTENT_TYPE, "application/jwk-set+json")], keys.to_jwks()).into_response())
+}
