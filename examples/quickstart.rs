@@ -2,8 +2,13 @@
 //! `cargo run --release --example quickstart`
 use std::{collections::HashMap, error::Error, num::NonZeroUsize, sync::Arc};
 
-use mintage::test_util::{StaticRegistry, StaticResolver};
-use mintage::*;
+use mintage::{
+    Algorithm, AnyStatus, Client, Clock as _, Credential, CredentialType, Engine, Exchange,
+    Identity, IdentityType, IssueOneTime, KeyRing, KeySet, Leeway, LogIn, MemoryStore, Parts,
+    Policy, Realm, SigningKey, Status, SteppedUp, SystemClock, TokioTimer, TracingAudit, Verifier,
+    VerifierParts,
+    test_util::{StaticRegistry, StaticResolver},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -44,8 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let keys = KeySet::from_jwks(&engine.verifying_keys().await?.to_jwks())?;
     let Realm { issuer, audience } = realm;
     let verifier = Verifier::new(VerifierParts { keys, issuer, audience, leeway: Leeway::ZERO });
-    let verified = verifier.verify::<SteppedUp>(access.token.expose(), SystemClock.now())?;
-    println!("verify     signature and claims of grant {}", verified.claims().id);
+    let proven = verifier.verify::<SteppedUp>(access.token.expose(), SystemClock.now())?;
+    println!("verify     signature and claims of grant {}", proven.claims().id);
 
     engine.revoke(&client, &access.token).await?;
     let refused = engine.authenticate::<AnyStatus>(&client, &access.token).await;

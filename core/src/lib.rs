@@ -92,3 +92,8 @@ pub use self::{
 };
 #[cfg(feature = "tokio")]
 pub use self::clock::TokioTimer;
+
+/// The README's example, kept true.
+#[cfg(all(doctest, feature = "test-util", feature = "tokio"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -62,9 +62,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     println!("{}", greeting(listener.local_addr()?));
 
-    const EVERY: Lifetime = Lifetime::from_secs(30);
-    tokio::spawn(async move { engine.housekeeping(EVERY).await });
-    tokio::spawn(async move { gateway.housekeeping(EVERY).await });
+    let every = Lifetime::from_secs(30);
+    tokio::spawn(async move { engine.housekeeping(every).await });
+    tokio::spawn(async move { gateway.housekeeping(every).await });
     axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The sandbox's people: what a host keeps in its own tables, and the two seams that the engine
 //! reads it through.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use mintage::{
     AssertionKey, Audience, Client, ClientRegistry, Credential, CredentialId, CredentialType,
@@ -53,7 +53,7 @@ fn issuer(tenant: &str) -> Result<Issuer, InvalidName> {
 #[derive(Debug)]
 pub(crate) struct People {
     clients: HashMap<SecretDigest, Client>,
-    people: HashMap<(Tenant, Credential), Person>,
+    by_credential: HashMap<(Tenant, Credential), Person>,
     /// Signs for the delegated API client: a real host has the public half only.
     pub(crate) delegated_key: SigningKey,
 }
@@ -79,16 +79,17 @@ impl People {
             let client = Client { id: id.parse()?, tenant: tenant.parse()? };
             clients.insert(SecretText::new(api_key).digest(), client);
         }
-        let mut people = HashMap::new();
+        let mut by_credential = HashMap::new();
         for (tenant, email, (kind, id), locked, identities) in PEOPLE {
             let identities = identities
                 .iter()
                 .map(|(kind, id)| Ok(Identity::new(*kind, id.parse()?)))
                 .collect::<Result<_, InvalidName>>()?;
             let credential = Credential::new(kind, id.parse()?);
-            people.insert((tenant.parse()?, credential), Person { email, locked, identities });
+            by_credential
+                .insert((tenant.parse()?, credential), Person { email, locked, identities });
         }
-        Ok(Self { clients, people, delegated_key })
+        Ok(Self { clients, by_credential, delegated_key })
     }
 
     /// In whose name each tenant's tokens are signed, and for whom.
@@ -106,7 +107,7 @@ impl People {
         email: &str,
         password: &str,
     ) -> PasswordCheck {
-        let found = self.people.iter().find(|((own, _), person)| {
+        let found = self.by_credential.iter().find(|((own, _), person)| {
             own == tenant && person.email.is_some_and(|own| own.eq_ignore_ascii_case(email))
         });
         match found {
@@ -120,34 +121,35 @@ impl People {
 
     /// The delegated API client that this client owns, if it does, and whom it must address.
     pub(crate) fn delegation(&self, client: &Client) -> Option<(CredentialId, Audience)> {
-        let mut own = self.people.keys().filter(|(tenant, _)| *tenant == client.tenant);
+        let mut own = self.by_credential.keys().filter(|(tenant, _)| *tenant == client.tenant);
         let (_, credential) = own.find(|(_, credential)| credential.kind == ApiClient)?;
         Some((credential.id.clone(), issuer(client.tenant.as_str()).ok()?.into()))
     }
 
     fn person(&self, tenant: &Tenant, credential: &Credential) -> Option<&Person> {
-        self.people.get(&(tenant.clone(), credential.clone()))
+        self.by_credential.get(&(tenant.clone(), credential.clone()))
     }
 
     /// The table that greets a newcomer.
     pub(crate) fn table() -> String {
-        let mut table = format!(
-            "{:<14} {:<10} {:<20} {:<9} {:<16} identities\n",
-            "api-key", "client id", "email", "password", "credential"
-        );
+        let mut table = String::new();
+        let mut line = |cells: [&str; 5], identities: &str| {
+            let [api_key, client, email, password, credential] = cells;
+            // Writing to a `String` does not fail.
+            let _ = writeln!(
+                table,
+                "{api_key:<14} {client:<10} {email:<20} {password:<9} {credential:<16} {identities}"
+            );
+        };
+        line(["api-key", "client id", "email", "password", "credential"], "identities");
         for (tenant, email, (kind, id), locked, identities) in PEOPLE {
-            let (api_key, client, _) =
-                CLIENTS.iter().find(|(_, _, own)| *own == tenant).copied().unwrap_or_default();
+            let client = CLIENTS.into_iter().find(|(_, _, own)| *own == tenant);
+            let (api_key, client, _) = client.unwrap_or_default();
+            let (email, password) = email.map_or(("–", "–"), |email| (email, PASSWORD));
             let identities: Vec<_> =
                 identities.iter().map(|(kind, id)| format!("{kind} {id}")).collect();
-            table += &format!(
-                "{api_key:<14} {client:<10} {:<20} {:<9} {:<16} {}{}\n",
-                email.unwrap_or("–"),
-                email.map_or("–", |_| PASSWORD),
-                format!("{kind} {id}"),
-                identities.join(", "),
-                if locked { " (locked)" } else { "" },
-            );
+            let identities = identities.join(", ") + if locked { " (locked)" } else { "" };
+            line([api_key, client, email, password, &format!("{kind} {id}")], &identities);
         }
         table
     }
