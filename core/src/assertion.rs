@@ -142,9 +142,7 @@ impl UnverifiedAssertion {
             return Err(AssertionError::TooLong);
         }
         let (signing_input, signature) = text.rsplit_once('.').ok_or(AssertionError::NotAJws)?;
-        let (header, payload) = signing_input
-            .split_once('.')
-            .ok_or(AssertionError::NotAJws)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(AssertionError::NotAJws)?;
         if payload.contains('.') {
             return Err(AssertionError::NotAJws);
         }
@@ -282,19 +280,15 @@ impl AssertionClaims {
             text.ok_or(MissingClaim(name))
         };
         let time = |name| {
-            let time = payload
-                .read::<NumericDate>(name)
-                .map_err(|_| BadClaim(name))?;
+            let time = payload.read::<NumericDate>(name).map_err(|_| BadClaim(name))?;
             Ok(time.map(|NumericDate(at)| at))
         };
         let issuer = text("iss")?;
         if text("sub")? != issuer {
             return Err(Subject);
         }
-        let Audiences(audiences) = payload
-            .read("aud")
-            .map_err(|_| BadClaim("aud"))?
-            .ok_or(MissingClaim("aud"))?;
+        let Audiences(audiences) =
+            payload.read("aud").map_err(|_| BadClaim("aud"))?.ok_or(MissingClaim("aud"))?;
         let jti = text("jti")?;
         if !(1..=MAX_JTI_BYTES).contains(&jti.len()) {
             return Err(BadClaim("jti"));
@@ -314,21 +308,11 @@ impl AssertionClaims {
     }
 
     fn check(self, expected: &AssertionExpectation<'_>) -> Result<Assertion, AssertionError> {
-        let AssertionExpectation {
-            audiences,
-            now,
-            max_age,
-            max_skew,
-        } = *expected;
-        if !audiences
-            .iter()
-            .any(|ours| self.audiences.iter().any(|aud| aud == ours.as_str()))
-        {
+        let AssertionExpectation { audiences, now, max_age, max_skew } = *expected;
+        if !audiences.iter().any(|ours| self.audiences.iter().any(|aud| aud == ours.as_str())) {
             return Err(AssertionError::Audience);
         }
-        let earliest = self
-            .not_before
-            .map_or(self.issued_at, |nbf| nbf.max(self.issued_at));
+        let earliest = self.not_before.map_or(self.issued_at, |nbf| nbf.max(self.issued_at));
         if earliest > now.after(max_skew) {
             return Err(AssertionError::NotYet);
         }
@@ -336,18 +320,8 @@ impl AssertionClaims {
         if now >= ends_at {
             return Err(AssertionError::Expired);
         }
-        let Self {
-            issuer,
-            jti,
-            issued_at,
-            ..
-        } = self;
-        Ok(Assertion {
-            issuer,
-            jti,
-            issued_at,
-            ends_at,
-        })
+        let Self { issuer, jti, issued_at, .. } = self;
+        Ok(Assertion { issuer, jti, issued_at, ends_at })
     }
 }
 
@@ -371,9 +345,7 @@ impl<'de> Deserialize<'de> for Audiences {
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, AssertionError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| AssertionError::Base64)
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| AssertionError::Base64)
 }
 
 /// The JSON object in these bytes; `malformed` where there is none.
@@ -406,10 +378,7 @@ mod tests {
     }
 
     async fn signed(header: &str, payload: &str) -> String {
-        let (header, payload) = (
-            URL_SAFE_NO_PAD.encode(header),
-            URL_SAFE_NO_PAD.encode(payload),
-        );
+        let (header, payload) = (URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let input = format!("{header}.{payload}");
         let signature = key().sign(input.as_bytes()).await.unwrap();
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.as_bytes()))
@@ -427,10 +396,8 @@ mod tests {
     }
 
     fn payload(members: &[(&str, String)]) -> String {
-        let members: Vec<String> = members
-            .iter()
-            .map(|(name, value)| format!("\"{name}\":{value}"))
-            .collect();
+        let members: Vec<String> =
+            members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(","))
     }
 
@@ -459,17 +426,10 @@ mod tests {
     async fn an_assertion_is_read_back_as_it_was_signed() {
         let issuer = CredentialId::new("9001").unwrap();
         let end = NOW.after(Lifetime::from_secs(60));
-        let text = sign_assertion(&key(), &issuer, &ours(), "a\"\n", NOW, end)
-            .await
-            .unwrap();
+        let text = sign_assertion(&key(), &issuer, &ours(), "a\"\n", NOW, end).await.unwrap();
         let unverified = UnverifiedAssertion::parse(text.expose()).unwrap();
         assert_eq!(unverified.issuer(), &issuer);
-        let assertion = Assertion {
-            issuer,
-            jti: "a\"\n".into(),
-            issued_at: NOW,
-            ends_at: end,
-        };
+        let assertion = Assertion { issuer, jti: "a\"\n".into(), issued_at: NOW, ends_at: end };
         assert_eq!(verify_at(text.expose(), NOW), Ok(assertion));
     }
 
@@ -477,26 +437,17 @@ mod tests {
     async fn it_ends_with_its_exp_or_its_age_whichever_is_earlier() {
         let text = signed(HEADER, &with("exp", "1800000060")).await;
         let (end, millisecond) = (NOW.after(Lifetime::from_secs(60)), Lifetime::from_millis(1));
-        assert_eq!(
-            verify_at(&text, end.before(millisecond)).unwrap().ends_at,
-            end
-        );
+        assert_eq!(verify_at(&text, end.before(millisecond)).unwrap().ends_at, end);
         assert_eq!(verify_at(&text, end), Err(AssertionError::Expired));
 
         let text = signed(HEADER, &with("exp", "1800009999")).await;
         let end = NOW.after(Lifetime::from_secs(300));
-        assert_eq!(
-            verify_at(&text, end.before(millisecond)).unwrap().ends_at,
-            end
-        );
+        assert_eq!(verify_at(&text, end.before(millisecond)).unwrap().ends_at, end);
         assert_eq!(verify_at(&text, end), Err(AssertionError::Expired));
 
         let early = NOW.before(Lifetime::from_secs(5));
         assert!(verify_at(&text, early).is_ok());
-        assert_eq!(
-            verify_at(&text, early.before(millisecond)),
-            Err(AssertionError::NotYet)
-        );
+        assert_eq!(verify_at(&text, early.before(millisecond)), Err(AssertionError::NotYet));
         let text = signed(HEADER, &with("nbf", "1800000010")).await;
         assert_eq!(verify_at(&text, NOW), Err(AssertionError::NotYet));
         assert!(verify_at(&text, NOW.after(Lifetime::from_secs(5))).is_ok());
@@ -504,10 +455,7 @@ mod tests {
 
     #[tokio::test]
     async fn its_audience_must_be_this_server() {
-        for good in [
-            "[\"x\",\"https://login.example\"]",
-            "[\"https://login.example\"]",
-        ] {
+        for good in ["[\"x\",\"https://login.example\"]", "[\"https://login.example\"]"] {
             assert_eq!(verify(HEADER, &with("aud", good)).await, Ok(()), "{good}");
         }
         for bad in ["[]", "\"https://login.example/\"", "\"\"", "[\"x\"]"] {
@@ -525,10 +473,7 @@ mod tests {
             let refused = verify(HEADER, &payload(&without)).await;
             assert_eq!(refused, Err(AssertionError::MissingClaim(name)));
             let twice = format!("{{\"{name}\":1,{}", &payload(&members())[1..]);
-            assert_eq!(
-                verify(HEADER, &twice).await,
-                Err(AssertionError::DuplicateMember)
-            );
+            assert_eq!(verify(HEADER, &twice).await, Err(AssertionError::DuplicateMember));
         }
         let long = format!("\"{}\"", "x".repeat(256));
         for (name, value) in [
@@ -547,22 +492,11 @@ mod tests {
             ("nbf", "null"),
         ] {
             let refused = verify(HEADER, &with(name, value)).await;
-            assert_eq!(
-                refused,
-                Err(AssertionError::BadClaim(name)),
-                "{name} {value}"
-            );
+            assert_eq!(refused, Err(AssertionError::BadClaim(name)), "{name} {value}");
         }
-        assert_eq!(
-            verify(HEADER, &with("sub", "\"9002\"")).await,
-            Err(AssertionError::Subject)
-        );
+        assert_eq!(verify(HEADER, &with("sub", "\"9002\"")).await, Err(AssertionError::Subject));
         for bad in ["", "[]", "{", "{} {}"] {
-            assert_eq!(
-                verify(HEADER, bad).await,
-                Err(AssertionError::Payload),
-                "{bad}"
-            );
+            assert_eq!(verify(HEADER, bad).await, Err(AssertionError::Payload), "{bad}");
         }
     }
 
@@ -581,22 +515,13 @@ mod tests {
             (r#"{"alg":"none"}"#, AssertionError::Algorithm),
             (r#"{"alg":"HS256"}"#, AssertionError::Algorithm),
             (r#"{"alg":"Ed25519"}"#, AssertionError::Algorithm),
-            (
-                r#"{"alg":"EdDSA","kid":"another"}"#,
-                AssertionError::UnknownKey,
-            ),
+            (r#"{"alg":"EdDSA","kid":"another"}"#, AssertionError::UnknownKey),
             (r#"{"alg":"EdDSA","kid":1}"#, AssertionError::Header),
             (r#"{"typ":"JWT"}"#, AssertionError::Header),
             ("[]", AssertionError::Header),
             (r#"{"alg":"EdDSA","typ":"at+jwt"}"#, AssertionError::Typ),
-            (
-                r#"{"alg":"EdDSA","crit":["b64"],"b64":false}"#,
-                AssertionError::Crit,
-            ),
-            (
-                r#"{"alg":"EdDSA","\u0061lg":"none"}"#,
-                AssertionError::DuplicateMember,
-            ),
+            (r#"{"alg":"EdDSA","crit":["b64"],"b64":false}"#, AssertionError::Crit),
+            (r#"{"alg":"EdDSA","\u0061lg":"none"}"#, AssertionError::DuplicateMember),
         ] {
             assert_eq!(verify(header, &payload).await, Err(refused), "{header}");
         }
@@ -611,15 +536,10 @@ mod tests {
             max_age: Lifetime::from_secs(300),
             max_skew: Lifetime::from_secs(5),
         };
-        let another = SigningKey::from_seed(&[2; 32], Algorithm::EdDsa)
-            .verifying_key()
-            .clone();
+        let another = SigningKey::from_seed(&[2; 32], Algorithm::EdDsa).verifying_key().clone();
         let both = [AssertionKey::from(another.clone()), keys().remove(0)];
         let verify = |keys: &[AssertionKey]| {
-            UnverifiedAssertion::parse(&text)
-                .unwrap()
-                .verify(keys, &expected)
-                .map(|_| ())
+            UnverifiedAssertion::parse(&text).unwrap().verify(keys, &expected).map(|_| ())
         };
         assert_eq!(verify(&both), Ok(()));
         assert_eq!(verify(&[another.into()]), Err(AssertionError::Signature));
@@ -627,22 +547,10 @@ mod tests {
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1;
-            assert!(
-                verify_at(&String::from_utf8(bytes).unwrap(), NOW).is_err(),
-                "byte {at}"
-            );
+            assert!(verify_at(&String::from_utf8(bytes).unwrap(), NOW).is_err(), "byte {at}");
         }
-        assert_eq!(
-            verify_at(&format!("{text}."), NOW),
-            Err(AssertionError::NotAJws)
-        );
-        assert_eq!(
-            verify_at(&format!("{text}="), NOW),
-            Err(AssertionError::Base64)
-        );
-        assert_eq!(
-            verify_at(&"x".repeat(8193), NOW),
-            Err(AssertionError::TooLong)
-        );
+        assert_eq!(verify_at(&format!("{text}."), NOW), Err(AssertionError::NotAJws));
+        assert_eq!(verify_at(&format!("{text}="), NOW), Err(AssertionError::Base64));
+        assert_eq!(verify_at(&"x".repeat(8193), NOW), Err(AssertionError::TooLong));
     }
 }

@@ -194,7 +194,12 @@ impl<'a> Trail<'a> {
     }
 
     /// Tells the one event.
-    pub(crate) fn end<T>(self, sink: &dyn AuditSink, at: OffsetDateTime, result: &Result<T, Error>) {
+    pub(crate) fn end<T>(
+        self,
+        sink: &dyn AuditSink,
+        at: OffsetDateTime,
+        result: &Result<T, Error>,
+    ) {
         let outcome = match result {
             Ok(_) => Outcome::Done { status: self.status, retried: self.retried },
             Err(error) => Outcome::Failed(error),

@@ -44,9 +44,7 @@ impl TokenType {
 
     /// The type whose `typ` this is, to the letter.
     pub(crate) fn of(typ: &str) -> Option<Self> {
-        [Self::Auth, Self::Access]
-            .into_iter()
-            .find(|token_type| token_type.as_str() == typ)
+        [Self::Auth, Self::Access].into_iter().find(|token_type| token_type.as_str() == typ)
     }
 }
 
@@ -263,16 +261,14 @@ fn host_claims(members: &Object<'_>) -> Result<Option<HostClaims>, TokenError> {
         return Ok(None);
     }
     let json = members.to_compact();
-    HostClaims::new(&json)
-        .map(Some)
-        .map_err(|error| match error {
-            InvalidHostClaims::Reserved(name) => TokenError::BadClaim(name),
-            InvalidHostClaims::TooLong => TokenError::TooLong,
-            InvalidHostClaims::NotAnObject => match Object::parse(&json) {
-                Err(NotAnObject::Repeated) => TokenError::DuplicateMember,
-                _ => TokenError::Payload,
-            },
-        })
+    HostClaims::new(&json).map(Some).map_err(|error| match error {
+        InvalidHostClaims::Reserved(name) => TokenError::BadClaim(name),
+        InvalidHostClaims::TooLong => TokenError::TooLong,
+        InvalidHostClaims::NotAnObject => match Object::parse(&json) {
+            Err(NotAnObject::Repeated) => TokenError::DuplicateMember,
+            _ => TokenError::Payload,
+        },
+    })
 }
 
 /// Reads a [`Draft`] and says why it could not.
@@ -355,9 +351,7 @@ struct Parsed<T>(T);
 impl<'de, T: FromStr> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(text) = Text::deserialize(deserializer)?;
-        text.parse()
-            .map(Self)
-            .map_err(|_| de::Error::custom("not of its form"))
+        text.parse().map(Self).map_err(|_| de::Error::custom("not of its form"))
     }
 }
 

@@ -1,11 +1,6 @@
 //! The engine: the host's one way in.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    num::NonZeroU32,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, num::NonZeroU32, sync::Arc};
 
 use time::OffsetDateTime;
 
@@ -445,7 +440,9 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("store", &self.core.calls.parts.store).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("store", &self.core.calls.parts.store)
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,12 +12,12 @@ use crate::{
     claims::TokenType,
     grant::Refusal,
     host::LookupError,
+    jws::TokenError,
     keys::KeyError,
     one_time::InvalidOneTimeToken,
     policy::InvalidPolicy,
     random::NoRandomness,
     store::{Change, Grade, StoreError},
-    jws::TokenError,
 };
 
 /// Why the engine did not do what it was asked.

@@ -27,7 +27,7 @@ use crate::{
     engine::Core,
     error::{Denied, Error, FieldRule, Internal, InvalidField, Unauthenticated, Unavailable},
     grant::{
-        Bearer, Context, First, Grant, Issue, Minted, Mint, Open, Purpose, Read, Redeem,
+        Bearer, Context, First, Grant, Issue, Mint, Minted, Open, Purpose, Read, Redeem,
         Redemption, Refusal, State, StepUp, Strength, Terms, Verdict,
     },
     id::{Attempt, Generation, GrantId, IdempotencyRef},
@@ -91,6 +91,16 @@ impl Exchange {
         }
     }
 
+    /// The fields that a 400 names when these authorities are there and no row of the table has
+    /// just them; none when a row has. For a front end that names every wrong field at once.
+    #[must_use]
+    pub fn invalid_mix(bearer: bool, token: bool, client_assertion: bool) -> Vec<InvalidField> {
+        match (bearer, token, client_assertion) {
+            (true, _, false) | (false, true, false) | (false, false, true) => Vec::new(),
+            _ => wrong_mix(bearer, token, client_assertion),
+        }
+    }
+
     /// Carries the whole exchange out.
     pub(crate) async fn run(
         self,
@@ -136,9 +146,8 @@ impl Exchange {
         trail: &mut Trail<'_>,
     ) -> Result<Authority, Error> {
         let (bearer, token) = match (&self.bearer, &self.token, &self.client_assertion) {
-            (None, None, None) => return Err(Error::Invalid(none_presented())),
-            (Some(_), None, Some(_)) | (_, Some(_), Some(_)) => {
-                return Err(Error::Invalid(self.too_many_presented()));
+            (None, None, None) | (Some(_), None, Some(_)) | (_, Some(_), Some(_)) => {
+                return Err(self.wrong_mix());
             }
             (None, None, Some(assertion)) => {
                 trail.operation = Operation::Assert;
@@ -153,7 +162,7 @@ impl Exchange {
         let (token_type, claims) = core.bearer(&self.client, bearer, cx).await?;
         match (token_type, token) {
             (TokenType::Auth, None) => Ok(Authority::Login(claims)),
-            (TokenType::Auth, Some(_)) => Err(Error::Invalid(self.too_many_presented())),
+            (TokenType::Auth, Some(_)) => Err(self.wrong_mix()),
             (TokenType::Access, None) => Err(Error::Invalid(vec![InvalidField {
                 field: "token",
                 rule: FieldRule::Required,
@@ -219,33 +228,24 @@ impl Exchange {
         Ok(Attempt::of(reference, &self.client.id, &fields))
     }
 
-    /// Every field of a mix that is on no row of the table.
-    fn too_many_presented(&self) -> Vec<InvalidField> {
-        let presented = [
-            (self.bearer.is_some(), "Authorization"),
-            (self.token.is_some(), "token"),
-            (self.client_assertion.is_some(), "clientAssertion"),
-        ];
-        let names = || presented.iter().filter(|(is, _)| *is).map(|(_, name)| *name);
-        names()
-            .map(|field| InvalidField {
-                field,
-                rule: FieldRule::Exactly,
-                params: std::iter::once("1").chain(names()).collect(),
-            })
-            .collect()
+    fn wrong_mix(&self) -> Error {
+        let Self { bearer, token, client_assertion, .. } = self;
+        Error::Invalid(wrong_mix(bearer.is_some(), token.is_some(), client_assertion.is_some()))
     }
 }
 
-fn none_presented() -> Vec<InvalidField> {
-    let names = ["Authorization", "token", "clientAssertion"];
-    names
-        .map(|field| InvalidField {
-            field,
-            rule: FieldRule::AtLeast,
-            params: std::iter::once("1").chain(names).collect(),
-        })
-        .to_vec()
+/// Names the fields of a mix of authorities that is on no row of the table, as far as it can be
+/// told from what is there: none of them, or more than one. A Bearer and a one-time token make a
+/// step-up, if the Bearer is an access token.
+fn wrong_mix(bearer: bool, token: bool, client_assertion: bool) -> Vec<InvalidField> {
+    const NAMES: [&str; 3] = ["Authorization", "token", "clientAssertion"];
+    let present = [bearer, token, client_assertion];
+    let none = present == [false; 3];
+    let rule = if none { FieldRule::AtLeast } else { FieldRule::Exactly };
+    let named =
+        || NAMES.into_iter().zip(present).filter(|(_, it)| none || *it).map(|(name, _)| name);
+    let params: Vec<_> = std::iter::once("1").chain(named()).collect();
+    named().map(|field| InvalidField { field, rule, params: params.clone() }).collect()
 }
 
 fn text(secret: Option<&SecretText>) -> &[u8] {

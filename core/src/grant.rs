@@ -7,6 +7,9 @@
 //! any ─revoke→ Revoked        any ─time→ expired        Active ─idle→ expired
 //! ```
 //!
+//! The records are in `grant/records.rs`, the events in `grant/events.rs`, the decisions in
+//! `grant/decisions.rs`; here are the rules.
+//!
 //! A transition takes the records as they stand (the credential's [`Head`], the login where there
 //! is one, the [`Grant`]), an event and a [`Context`], and gives a [`Decision`]: the answer, and
 //! the records to write with it in the same atomic step. It does no I/O and knows no clock.
@@ -18,550 +21,26 @@
 use std::sync::Arc;
 
 use crate::{
-    id::{Attempt, Epoch, Generation, GrantId},
+    id::{Attempt, GrantId},
     instant::{Lifetime, Timestamp},
-    keys::KeyRef,
-    model::{Audience, ClientId, Credential, HostClaims, Identity, Issuer, Scope, Status, Tenant},
+    model::{ClientId, Credential, Identity, Status, Tenant},
     secret::SecretDigest,
 };
 
-// ---------------------------------------------------------------------------------------------
-// The records
-// ---------------------------------------------------------------------------------------------
+mod decisions;
+mod events;
+mod records;
 
-/// The one record per credential that can end all of its grants.
-///
-/// A grant whose head is missing, or carries another generation, is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Whose credential it is.
-    pub tenant: Tenant,
-    /// The credential; compared in full, for a locator is only a prefix of a hash.
-    pub credential: Credential,
-    /// Drawn at random when the head is made and whenever everything is revoked.
-    pub generation: Generation,
-    /// Grants issued at or before this instant are refused.
-    pub revoked_to: Timestamp,
-    /// When the head may be dropped. No grant under it lives longer.
-    pub keep_until: Timestamp,
-}
-
-/// The one server-side record behind a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// Its id: the token's `jti`.
-    pub id: GrantId,
-    /// What was fixed when it was issued.
-    pub terms: Arc<Terms>,
-    /// SHA-256 of the one-time token's secret; `None` where no such token was issued. It stays
-    /// when the token is spent, so that a replay must know the secret too.
-    pub secret: Option<SecretDigest>,
-    /// The store's epoch when it was issued.
-    pub epoch: Epoch,
-    /// Its head's generation when it was issued.
-    pub generation: Generation,
-    /// When it was issued.
-    pub issued_at: Timestamp,
-    /// When the record may be dropped; until then a spent token is known as spent.
-    pub keep_until: Timestamp,
-    /// Where it stands.
-    pub state: State,
-}
-
-/// What is fixed when a grant is issued and never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
-    /// Whose record it is.
-    pub tenant: Tenant,
-    /// The client that its tokens are bound to.
-    pub client: ClientId,
-    /// Who logged in.
-    pub credential: Credential,
-    /// When they did (the `auth_time` claim).
-    pub auth_time: Timestamp,
-    /// The widest scope that a token of this grant can have.
-    pub scope: Option<Scope>,
-    /// The host's own claims.
-    pub claims: Option<HostClaims>,
-}
-
-/// Where a grant stands. That its time is up is not a state but a judgement: see [`expire`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// A one-time token waits to be spent.
-    Issued(Issued),
-    /// A token was minted and lives.
-    Active(Active),
-    /// A step-up put another grant in its place.
-    Superseded(Superseded),
-    /// It was ended on purpose.
-    Revoked(Revoked),
-}
-
-/// A one-time token that waits to be spent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issued {
-    /// The only identity that it can be spent for; `None` where any identity of its credential
-    /// will do, provided that the resolver links it at that moment.
-    pub identity: Option<Identity>,
-    /// The strength of the grant that it buys.
-    pub strength: Strength,
-    /// When it can no longer be spent.
-    pub expires_at: Timestamp,
-}
-
-/// A token was minted and lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Active {
-    /// Every input of the token's claims, as minted: the same attempt gets the same bytes from it.
-    pub minted: Arc<Minted>,
-    /// The strength now; [`elevate`] may have raised it since the token was minted.
-    pub strength: Strength,
-    /// When it ends if nobody uses it. Never after [`Minted::expires_at`].
-    pub idle_until: Timestamp,
-    /// The instant of the last write.
-    pub seen_at: Timestamp,
-}
-
-/// A step-up put another grant in its place. The attempt that did so may present it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Superseded {
-    /// The grant that took its place.
-    pub by: GrantId,
-    /// The attempt that put it there.
-    pub attempt: Attempt,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// A grant that was ended on purpose. It refuses even its own attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revoked {
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Every input of a minted token's claims that is not in [`Terms`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Minted {
-    /// The attempt that it was minted for.
-    pub attempt: Attempt,
-    /// When (the `iat` claim).
-    pub at: Timestamp,
-    /// What the token is for.
-    pub purpose: Purpose,
-    /// The strength at that moment (the `acr` claim).
-    pub strength: Strength,
-    /// The absolute limit (the `exp` claim). Nothing extends it.
-    pub expires_at: Timestamp,
-    /// The scope of the token, within that of [`Terms`].
-    pub scope: Option<Scope>,
-    /// The key that signs it, and the algorithm.
-    pub key: KeyRef,
-    /// The `iss` claim.
-    pub issuer: Issuer,
-    /// The `aud` claim.
-    pub audience: Audience,
-}
-
-/// What a minted token is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Purpose {
-    /// An auth token: good for exchanges and for listing identities. Its grant is a *login*.
-    Login,
-    /// An access token.
-    Access {
-        /// On whose behalf it acts.
-        identity: Identity,
-        /// The login that it came from and ends with (the `sid` claim).
-        login: Option<GrantId>,
+pub use self::{
+    decisions::{Decision, Redemption, Refusal, Revocation, Verdict},
+    events::{
+        Bearer, Context, Elevate, First, Issue, Mint, OnReplay, Open, Read, Redeem, Revoke,
+        RevokeAll, Slide, StepUp, Touch,
     },
-}
-
-/// The strength of the authentication behind a grant, and for how long it stays so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strength {
-    /// `STANDARD`.
-    Standard,
-    /// `STEPPED_UP`.
-    SteppedUp {
-        /// From then on the grant is `STANDARD` again; `None`: as long as the grant lives.
-        until: Option<Timestamp>,
+    records::{
+        Active, Grant, Head, Issued, Minted, Purpose, Revoked, State, Strength, Superseded, Terms,
     },
-}
-
-impl Strength {
-    /// The status that this strength amounts to at `now`.
-    #[must_use]
-    pub fn status(self, now: Timestamp) -> Status {
-        match self {
-            Self::SteppedUp { until } if until.is_none_or(|until| now < until) => Status::SteppedUp,
-            Self::SteppedUp { .. } | Self::Standard => Status::Standard,
-        }
-    }
-
-    /// This strength as it stands at `now`, ending with a grant that ends at `limit`.
-    fn at(self, now: Timestamp, limit: Timestamp) -> Self {
-        match (self.status(now), self) {
-            (Status::SteppedUp, Self::SteppedUp { until }) => {
-                Self::SteppedUp { until: until.map(|until| until.min(limit)) }
-            }
-            _ => Self::Standard,
-        }
-    }
-
-    /// The longer of two strengths.
-    fn longer(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Standard, any) | (any, Self::Standard) => any,
-            (Self::SteppedUp { until: Some(a) }, Self::SteppedUp { until: Some(b) }) => {
-                Self::SteppedUp { until: Some(a.max(b)) }
-            }
-            _ => Self::SteppedUp { until: None },
-        }
-    }
-}
-
-// ---------------------------------------------------------------------------------------------
-// The events
-// ---------------------------------------------------------------------------------------------
-
-/// What an operation is judged by besides its records: time and epoch are arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Context {
-    /// The instant of the operation.
-    pub now: Timestamp,
-    /// The store's epoch as the engine last read it.
-    pub epoch: Epoch,
-    /// How far behind a record's latest instant `now` may be.
-    pub max_skew: Lifetime,
-    /// How long after an attempt the same attempt gets the same answer.
-    pub retry_window: Lifetime,
-}
-
-/// What a verified token says of its grant. The caller has checked the signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bearer {
-    /// Its `jti`.
-    pub id: GrantId,
-    /// Its `sid`; the record must agree.
-    pub login: Option<GrantId>,
-    /// Its tenant.
-    pub tenant: Tenant,
-    /// Its `client_id`.
-    pub client: ClientId,
-    /// Its credential.
-    pub credential: Credential,
-}
-
-/// How a token is to be made: what the engine adds to the grant at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mint {
-    /// How long it lives unused.
-    pub idle: Lifetime,
-    /// How long it lives at most.
-    pub absolute: Lifetime,
-    /// The key that will sign it.
-    pub key: KeyRef,
-    /// The `iss` claim.
-    pub issuer: Issuer,
-    /// The `aud` claim.
-    pub audience: Audience,
-    /// Its scope, where it is narrower than that of the grant's terms: the caller has checked that
-    /// it is. `None`: all of it.
-    pub scope: Option<Scope>,
-}
-
-/// How use moves the idle deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slide {
-    /// The deadline becomes now + this,
-    pub idle: Lifetime,
-    /// but only where it grows by at least this, so that use seldom writes.
-    pub granularity: Lifetime,
-}
-
-/// Makes a grant: ∅ → Issued for a one-time token, ∅ → Active for a login or an assertion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issue {
-    /// The id of the new grant: random, or derived from an assertion.
-    pub id: GrantId,
-    /// What it is issued on.
-    pub terms: Arc<Terms>,
-    /// The generation of the head, where one has to be made.
-    pub generation: Generation,
-    /// The longest that this grant, or whatever it buys, can live from now on.
-    pub covers: Lifetime,
-    /// What it is at first.
-    pub first: First,
-}
-
-/// What a new grant is at first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum First {
-    /// A one-time token.
-    OneTime {
-        /// SHA-256 of its secret.
-        secret: SecretDigest,
-        /// The only identity that it can be spent for, if it is so bound.
-        identity: Option<Identity>,
-        /// The strength of what it buys.
-        strength: Strength,
-        /// How long it can be spent.
-        lifetime: Lifetime,
-    },
-    /// A token of its own: an auth token, or the access token that an assertion buys.
-    Token {
-        /// The attempt: the same one again gets the same answer.
-        attempt: Attempt,
-        /// What the token is for.
-        purpose: Purpose,
-        /// Its strength.
-        strength: Strength,
-        /// How it is to be made.
-        mint: Mint,
-        /// An assertion's record stays until then, so that its `jti` is known as spent.
-        keep_until: Timestamp,
-    },
-}
-
-/// Spends a one-time token: Issued → Active.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redeem {
-    /// The grant that the token names.
-    pub id: GrantId,
-    /// SHA-256 of its secret.
-    pub secret: SecretDigest,
-    /// The tenant of the client that presents it.
-    pub tenant: Tenant,
-    /// The client that presents it.
-    pub client: ClientId,
-    /// The identity that is asked for.
-    pub identity: Identity,
-    /// Whether the resolver has just linked that identity: needed for a token that is good for any.
-    pub resolved: bool,
-    /// This attempt.
-    pub attempt: Attempt,
-    /// How the access token is to be made.
-    pub mint: Mint,
-    /// What a replay does to the grant that the token bought.
-    pub on_replay: OnReplay,
-}
-
-/// What a replay does to the grant that the token bought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnReplay {
-    /// It revokes it (RFC 9700 §2.1.1).
-    Revoke,
-    /// It is refused and changes nothing.
-    Refuse,
-}
-
-/// Spends a one-time token as step-up evidence: Issued → Active(`STEPPED_UP`) for the token, and
-/// Active → Superseded for the Bearer's grant, in the same step.
-///
-/// Both grants must be on one shard: the caller has compared their locators.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepUp {
-    /// The access token that is stepped up.
-    pub bearer: Bearer,
-    /// The one-time token that proves it, spent as a redemption is.
-    pub redeem: Redeem,
-}
-
-/// Opens an access grant under a login: ∅ → Active. Using the login slides its idle deadline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
-    /// The auth token.
-    pub login: Bearer,
-    /// The new grant: [`GrantId::of_child`] of login and attempt.
-    pub id: GrantId,
-    /// The identity that the resolver has just linked.
-    pub identity: Identity,
-    /// This attempt.
-    pub attempt: Attempt,
-    /// How the access token is to be made.
-    pub mint: Mint,
-    /// How the login's idle deadline moves.
-    pub slide: Slide,
-}
-
-/// Raises a grant in place: Active → Active(`STEPPED_UP`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elevate {
-    /// The token.
-    pub bearer: Bearer,
-    /// Until when it is `STEPPED_UP`; `None`: as long as it lives. A step-up is never shortened.
-    pub until: Option<Timestamp>,
-}
-
-/// Asks whether a token's grant is live, and slides its idle deadline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touch {
-    /// The token.
-    pub bearer: Bearer,
-    /// How its idle deadline moves.
-    pub slide: Slide,
-}
-
-/// Reads a grant and changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
-    /// By a one-time token, spent or not.
-    OneTime {
-        /// The grant that it names.
-        id: GrantId,
-        /// SHA-256 of its secret.
-        secret: SecretDigest,
-        /// The tenant of the client that presents it.
-        tenant: Tenant,
-        /// The client that presents it.
-        client: ClientId,
-    },
-    /// By an auth or access token.
-    Bearer(Bearer),
-}
-
-/// Ends a grant: any → Revoked. Revoking a login ends whatever came from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revoke {
-    /// The grant.
-    pub id: GrantId,
-    /// Whose it must be.
-    pub tenant: Tenant,
-    /// The client it must be bound to; `None` where the host itself revokes.
-    pub client: Option<ClientId>,
-    /// SHA-256 of its secret, where a one-time token is presented.
-    pub secret: Option<SecretDigest>,
-}
-
-/// Ends every grant of a credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevokeAll {
-    /// Whose credential it is.
-    pub tenant: Tenant,
-    /// The credential.
-    pub credential: Credential,
-    /// Grants issued at or before this instant end. At `now` or later it ends those too that are
-    /// being issued at that moment.
-    pub up_to: Timestamp,
-    /// The generation that the head then gets.
-    pub generation: Generation,
-}
-
-// ---------------------------------------------------------------------------------------------
-// The decisions
-// ---------------------------------------------------------------------------------------------
-
-/// What a transition decided: the answer, and the records to write with it in one atomic step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Decision<A> {
-    /// What the caller is told.
-    pub answer: A,
-    /// The head to write.
-    pub head: Option<Head>,
-    /// The grants to write: at most two, and all on the shard of the head.
-    pub grants: [Option<Grant>; 2],
-}
-
-impl<A> Decision<A> {
-    fn unchanged(answer: A) -> Self {
-        Self { answer, head: None, grants: [None, None] }
-    }
-
-    fn writing(answer: A, grant: Grant) -> Self {
-        Self { answer, head: None, grants: [Some(grant), None] }
-    }
-}
-
-/// The answer to [`issue`], [`elevate`], [`touch`] and [`read`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict {
-    /// Here is the grant as it now stands.
-    Granted {
-        /// The record.
-        grant: Grant,
-        /// The same attempt had it before.
-        retried: bool,
-    },
-    /// Nothing was changed.
-    Refused(Refusal),
-}
-
-/// The answer to [`redeem`], [`step_up`] and [`open`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Redemption {
-    /// Here is the grant that the token bought.
-    Redeemed {
-        /// The record.
-        grant: Grant,
-        /// The same attempt had it before.
-        retried: bool,
-    },
-    /// Another attempt spent the token before.
-    Replayed {
-        /// The grant that it bought has been revoked by this.
-        revoked: bool,
-    },
-    /// The one-time token, or the attempt, is refused. Nothing was changed.
-    Refused(Refusal),
-    /// The Bearer is refused. Nothing was changed.
-    BearerRefused(Refusal),
-}
-
-/// The answer to [`revoke`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Revocation {
-    /// It has ended now.
-    Revoked,
-    /// It had been revoked before.
-    AlreadyRevoked,
-    /// It names no grant of this tenant and client.
-    Refused(Refusal),
-}
-
-/// Why nothing was granted, in the order of judgement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Refusal {
-    /// There is no such grant, or it is not of the kind that was presented.
-    Unknown,
-    /// The secret is not the one-time token's.
-    Secret,
-    /// The grant is another tenant's.
-    Tenant,
-    /// The grant is another client's.
-    Client,
-    /// The grant is another credential's.
-    Credential,
-    /// `now` is too far behind an instant that the record has seen. Not the caller's fault.
-    Clock,
-    /// The store was restored, or lost writes, since the grant was issued.
-    Epoch,
-    /// The head is missing, or everything of the credential was revoked.
-    Head,
-    /// The login is revoked, past its absolute limit, missing, or not the one that the token names.
-    Login,
-    /// The identity is not the one that the token is for.
-    Identity,
-    /// The token is good for any identity, and this one has not been resolved.
-    Unresolved,
-    /// The one-time token is no step-up evidence.
-    Status,
-    /// It was spent, and this is not its attempt, or no longer.
-    Spent,
-    /// A step-up has put another grant in its place.
-    Superseded,
-    /// It was revoked.
-    Revoked,
-    /// Its time is up.
-    Expired,
-    /// Nobody used it for too long.
-    Idle,
-}
+};
 
 // ---------------------------------------------------------------------------------------------
 // The transitions
@@ -686,8 +165,7 @@ pub fn step_up(
     let active = issued.clone().redeem(&token.terms, &event.redeem, login, expires_at, cx);
     let superseded = Superseded { by: token.id, attempt: event.redeem.attempt, at: cx.now };
     let mut decision = redeemed(token, active);
-    decision.grants[1] =
-        Some(Grant { state: State::Superseded(superseded), ..bearer.clone() });
+    decision.grants[1] = Some(Grant { state: State::Superseded(superseded), ..bearer.clone() });
     decision
 }
 
@@ -779,9 +257,7 @@ pub fn touch(
                 let grant = Grant { state: State::Active(slid), ..grant.clone() };
                 Decision::writing(Verdict::Granted { grant: grant.clone(), retried: false }, grant)
             }
-            None => {
-                Decision::unchanged(Verdict::Granted { grant: grant.clone(), retried: false })
-            }
+            None => Decision::unchanged(Verdict::Granted { grant: grant.clone(), retried: false }),
         },
         Err(refusal) => Decision::unchanged(Verdict::Refused(refusal)),
     }
@@ -913,13 +389,9 @@ impl Active {
     /// The grant with its idle deadline slid, where the deadline grows by enough.
     fn slid(&self, slide: Slide, cx: &Context) -> Option<Self> {
         let idle_until = cx.now.after(slide.idle).min(self.minted.expires_at);
-        let worth_it = idle_until > self.idle_until
-            && idle_until >= self.idle_until.after(slide.granularity);
-        worth_it.then(|| Self {
-            idle_until,
-            seen_at: self.seen_at.max(cx.now),
-            ..self.clone()
-        })
+        let worth_it =
+            idle_until > self.idle_until && idle_until >= self.idle_until.after(slide.granularity);
+        worth_it.then(|| Self { idle_until, seen_at: self.seen_at.max(cx.now), ..self.clone() })
     }
 
     fn is_of(&self, attempt: Attempt) -> bool {
@@ -965,11 +437,7 @@ fn one_time<'a>(grant: Option<&'a Grant>, event: &Redeem) -> Result<&'a Grant, R
 }
 
 /// Clock, epoch, head: does anything but its own state keep the grant from standing?
-fn stands<'a>(
-    head: Option<&'a Head>,
-    grant: &Grant,
-    cx: &Context,
-) -> Result<&'a Head, Refusal> {
+fn stands<'a>(head: Option<&'a Head>, grant: &Grant, cx: &Context) -> Result<&'a Head, Refusal> {
     let latest = match &grant.state {
         State::Issued(_) => grant.issued_at,
         State::Active(active) => active.seen_at,
@@ -1092,11 +560,7 @@ fn live<'a>(grant: &'a Grant, cx: &Context) -> Result<&'a Active, Refusal> {
 
 /// The head that a new grant goes under, and whether it has to be written: its life is extended in
 /// big steps, so that issuing seldom does.
-fn head_for(
-    head: Option<&Head>,
-    event: &Issue,
-    cx: &Context,
-) -> Result<(Head, bool), Refusal> {
+fn head_for(head: Option<&Head>, event: &Issue, cx: &Context) -> Result<(Head, bool), Refusal> {
     let needed = cx.now.after(event.covers);
     let extended = needed.after(event.covers).max(needed.after(HEAD_STEP));
     match head {
@@ -1125,14 +589,20 @@ fn first(head: &Head, event: &Issue, cx: &Context) -> Grant {
     let (secret, state, keep_until) = match &event.first {
         First::OneTime { secret, identity, strength, lifetime } => {
             let expires_at = cx.now.after(*lifetime);
-            let issued =
-                Issued { identity: identity.clone(), strength: *strength, expires_at };
+            let issued = Issued { identity: identity.clone(), strength: *strength, expires_at };
             (Some(*secret), State::Issued(issued), expires_at)
         }
         First::Token { attempt, purpose, strength, mint, keep_until } => {
             let expires_at = cx.now.after(mint.absolute).min(head.keep_until);
-            let active =
-                Active::minted(&event.terms, *attempt, purpose.clone(), *strength, mint, expires_at, cx);
+            let active = Active::minted(
+                &event.terms,
+                *attempt,
+                purpose.clone(),
+                *strength,
+                mint,
+                expires_at,
+                cx,
+            );
             (None, State::Active(active), expires_at.max(*keep_until))
         }
     };
@@ -1165,9 +635,7 @@ fn issue_again<'a>(
     }
     stands(head, grant, cx)?;
     match (&grant.state, &event.first) {
-        (State::Issued(_), First::OneTime { .. }) => {
-            expire(grant, cx.now).map_or(Ok(grant), Err)
-        }
+        (State::Issued(_), First::OneTime { .. }) => expire(grant, cx.now).map_or(Ok(grant), Err),
         (State::Active(active), First::Token { attempt, .. }) if active.is_of(*attempt) => {
             within_window(grant, active, cx).map(|()| grant)
         }
@@ -1178,8 +646,7 @@ fn issue_again<'a>(
 }
 
 fn child_of(login: &Grant, session: &Active, event: &Open, cx: &Context) -> Grant {
-    let purpose =
-        Purpose::Access { identity: event.identity.clone(), login: Some(login.id) };
+    let purpose = Purpose::Access { identity: event.identity.clone(), login: Some(login.id) };
     let expires_at = cx.now.after(event.mint.absolute).min(session.minted.expires_at);
     let (terms, strength, mint) = (&login.terms, session.strength, &event.mint);
     let active = Active::minted(terms, event.attempt, purpose, strength, mint, expires_at, cx);

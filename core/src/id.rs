@@ -99,8 +99,7 @@ impl GrantId {
     /// taken. `issuer` is the assertion's `iss`, the delegated API client's credential id.
     #[must_use]
     pub fn of_assertion(tenant: &Tenant, issuer: &CredentialId, jti: &str) -> Self {
-        let credential =
-            Credential::new(crate::model::CredentialType::ApiClient, issuer.clone());
+        let credential = Credential::new(crate::model::CredentialType::ApiClient, issuer.clone());
         let digest = hash(&[
             b"assertion",
             tenant.as_str().as_bytes(),

@@ -64,9 +64,7 @@ impl<'a> Object<'a> {
         let Some(value) = self.members.get(name) else {
             return Ok(None);
         };
-        serde_json::from_str(value.get())
-            .map(Some)
-            .map_err(|_| WrongType)
+        serde_json::from_str(value.get()).map(Some).map_err(|_| WrongType)
     }
 
     /// The text of the member of this name, if there is one.
@@ -148,9 +146,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         let mut object = Object::default();
         while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
             let mut inside = serde_json::Deserializer::from_str(value.get());
-            Inside(self.0)
-                .deserialize(&mut inside)
-                .map_err(de::Error::custom)?;
+            Inside(self.0).deserialize(&mut inside).map_err(de::Error::custom)?;
             if !object.insert(name, value) {
                 self.0.set(true);
                 return Err(de::Error::custom("a repeated member"));
@@ -233,15 +229,8 @@ mod tests {
             r#"{"x":{"a":1,"a":2}}"#,
             r#"{"x":[[{"b":{"a":1,"\u0061":2}}]]}"#,
         ] {
-            assert_eq!(
-                Object::parse(twice).unwrap_err(),
-                NotAnObject::Repeated,
-                "{twice}"
-            );
-            assert!(
-                serde_json::from_str::<Object<'_>>(twice).is_err(),
-                "{twice}"
-            );
+            assert_eq!(Object::parse(twice).unwrap_err(), NotAnObject::Repeated, "{twice}");
+            assert!(serde_json::from_str::<Object<'_>>(twice).is_err(), "{twice}");
         }
         assert!(Object::parse(r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#).is_ok());
     }
@@ -249,17 +238,8 @@ mod tests {
     #[test]
     fn anything_but_one_object_is_refused() {
         let deep = format!("{{\"a\":{}", "[".repeat(100_000));
-        for bad in [
-            "",
-            "[]",
-            "1",
-            "null",
-            "{} x",
-            "{}{}",
-            "{\"a\":1,}",
-            r#"{"a":"\ud800"}"#,
-            &deep,
-        ] {
+        for bad in ["", "[]", "1", "null", "{} x", "{}{}", "{\"a\":1,}", r#"{"a":"\ud800"}"#, &deep]
+        {
             assert_eq!(Object::parse(bad).unwrap_err(), NotAnObject::Malformed);
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(1000), "]".repeat(1000));

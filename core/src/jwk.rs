@@ -44,11 +44,8 @@ impl KeySet {
     /// thumbprint or stands there twice, or a private key stands among them.
     pub fn from_jwks(json: &str) -> Result<Self, InvalidKey> {
         let set = Object::parse(json).map_err(|_| InvalidKey::Malformed)?;
-        let members: Vec<Object<'_>> = set
-            .read("keys")
-            .ok()
-            .flatten()
-            .ok_or(InvalidKey::Malformed)?;
+        let members: Vec<Object<'_>> =
+            set.read("keys").ok().flatten().ok_or(InvalidKey::Malformed)?;
         let mut keys: Vec<VerifyingKey> = Vec::new();
         for member in &members {
             if !signs(member)? {
@@ -129,10 +126,8 @@ pub(crate) fn ed25519_public(member: &Object<'_>) -> Result<VerifyingKey, Invali
 pub(crate) fn signs(member: &Object<'_>) -> Result<bool, InvalidKey> {
     let operations: Option<Vec<String>> =
         member.read("key_ops").map_err(|_| InvalidKey::Malformed)?;
-    let usable = operations.is_none_or(|all| {
-        all.iter()
-            .any(|operation| operation == "verify" || operation == "sign")
-    });
+    let usable = operations
+        .is_none_or(|all| all.iter().any(|operation| operation == "verify" || operation == "sign"));
     Ok(usable && text(member, "use")?.is_none_or(|usage| usage == "sig"))
 }
 
@@ -166,11 +161,7 @@ fn bytes(member: &Object<'_>, name: &str) -> Result<[u8; 32], InvalidKey> {
     let mut bytes = [0; 32];
     let decoded = URL_SAFE_NO_PAD.decode_slice(&text, &mut bytes);
     text.zeroize();
-    if decoded == Ok(bytes.len()) {
-        Ok(bytes)
-    } else {
-        Err(InvalidKey::Malformed)
-    }
+    if decoded == Ok(bytes.len()) { Ok(bytes) } else { Err(InvalidKey::Malformed) }
 }
 
 #[cfg(test)]
@@ -205,9 +196,7 @@ mod tests {
     #[test]
     fn a_published_set_comes_back() {
         let keys = [Algorithm::EdDsa, Algorithm::Ed25519].map(|algorithm| {
-            SigningKey::from_seed(&[algorithm as u8; 32], algorithm)
-                .verifying_key()
-                .clone()
+            SigningKey::from_seed(&[algorithm as u8; 32], algorithm).verifying_key().clone()
         });
         let keys = KeySet::new(keys);
         assert_eq!(keys.len(), 2);
@@ -233,14 +222,8 @@ mod tests {
         let kid = format!("\"kid\":\"{THUMBPRINT}\"");
         assert!(set(&[&public_with(&kid)]).is_ok());
         let other = kid.replace("kPrK", "kPrJ");
-        assert_eq!(
-            set(&[&public_with(&other)]),
-            Err(InvalidKey::NotItsThumbprint)
-        );
-        assert_eq!(
-            set(&[PUBLIC, &public_with(&kid)]),
-            Err(InvalidKey::Duplicate)
-        );
+        assert_eq!(set(&[&public_with(&other)]), Err(InvalidKey::NotItsThumbprint));
+        assert_eq!(set(&[PUBLIC, &public_with(&kid)]), Err(InvalidKey::Duplicate));
         assert_eq!(set(&[PRIVATE]), Err(InvalidKey::Private));
         for malformed in [
             r#"{"kty":"OKP","crv":"Ed25519"}"#,
@@ -254,21 +237,14 @@ mod tests {
             assert_eq!(set(&[malformed]), Err(InvalidKey::Malformed), "{malformed}");
         }
         for malformed in ["", "{}", "[]", "{\"keys\":{}}", "{\"keys\":[]} x"] {
-            assert_eq!(
-                KeySet::from_jwks(malformed),
-                Err(InvalidKey::Malformed),
-                "{malformed}"
-            );
+            assert_eq!(KeySet::from_jwks(malformed), Err(InvalidKey::Malformed), "{malformed}");
         }
     }
 
     #[test]
     fn both_halves_of_a_private_key_must_agree() {
         let refused = |json: &str| SigningKey::from_jwk(json).unwrap_err();
-        assert_eq!(
-            refused(&PRIVATE.replace("nWGx", "nWGy")),
-            InvalidKey::Mismatch
-        );
+        assert_eq!(refused(&PRIVATE.replace("nWGx", "nWGy")), InvalidKey::Mismatch);
         assert_eq!(refused(PUBLIC), InvalidKey::Malformed);
         let with_kid = PRIVATE.replace("\"d\"", "\"kid\":\"mine\",\"d\"");
         assert_eq!(refused(&with_kid), InvalidKey::NotItsThumbprint);

@@ -142,11 +142,7 @@ pub(crate) fn open(token: &str, keys: &KeySet) -> Result<(TokenType, Claims), To
     if payload.contains('.') {
         return Err(TokenError::NotAJws);
     }
-    let Header {
-        token_type,
-        kid,
-        algorithm,
-    } = read_header(header)?;
+    let Header { token_type, kid, algorithm } = read_header(header)?;
     let key = keys.get(&kid).ok_or(TokenError::UnknownKey)?;
     if algorithm != key.key_ref().algorithm.as_str() {
         return Err(TokenError::Algorithm);
@@ -156,10 +152,7 @@ pub(crate) fn open(token: &str, keys: &KeySet) -> Result<(TokenType, Claims), To
         return Err(TokenError::Signature);
     }
     let mut buffer = [0; MAX_PAYLOAD_BYTES];
-    Ok((
-        token_type,
-        claims::read(token_type, decode(payload, &mut buffer)?)?,
-    ))
+    Ok((token_type, claims::read(token_type, decode(payload, &mut buffer)?)?))
 }
 
 /// What every reader expects of a token, whatever its type.
@@ -348,11 +341,7 @@ mod tests {
     }
 
     async fn minted(token_type: TokenType, claims: &Claims) -> String {
-        claims::mint(token_type, claims, &key())
-            .await
-            .unwrap()
-            .expose()
-            .to_owned()
+        claims::mint(token_type, claims, &key()).await.unwrap().expose().to_owned()
     }
 
     #[tokio::test]
@@ -365,20 +354,11 @@ mod tests {
     #[tokio::test]
     async fn an_auth_token_has_neither_identity_nor_login_and_an_access_token_has_an_identity() {
         let token = minted(TokenType::Access, &login()).await;
-        assert_eq!(
-            open(&token, &keys()),
-            Err(TokenError::MissingClaim("identity"))
-        );
-        let claims = Claims {
-            login: Some(login().id),
-            ..login()
-        };
+        assert_eq!(open(&token, &keys()), Err(TokenError::MissingClaim("identity")));
+        let claims = Claims { login: Some(login().id), ..login() };
         let token = minted(TokenType::Auth, &claims).await;
         assert_eq!(open(&token, &keys()), Err(TokenError::BadClaim("sid")));
-        let claims = Claims {
-            identity: longest().identity,
-            ..login()
-        };
+        let claims = Claims { identity: longest().identity, ..login() };
         let token = minted(TokenType::Auth, &claims).await;
         assert_eq!(open(&token, &keys()), Err(TokenError::BadClaim("identity")));
     }
@@ -402,27 +382,16 @@ mod tests {
         let (issuer, audience) = (login().issuer, login().audience);
         let check = |leeway, now| {
             let leeway = Leeway::from_secs(leeway).unwrap();
-            Expectation {
-                issuer: &issuer,
-                audience: &audience,
-                leeway,
-            }
-            .check(&login(), now)
+            Expectation { issuer: &issuer, audience: &audience, leeway }.check(&login(), now)
         };
         let (end, millisecond) = (login().expires_at, Lifetime::from_millis(1));
         assert_eq!(check(0, end.before(millisecond)), Ok(()));
         assert_eq!(check(0, end), Err(TokenError::Expired));
         assert_eq!(check(5, end.after(Lifetime::from_millis(4999))), Ok(()));
-        assert_eq!(
-            check(5, end.after(Lifetime::from_secs(5))),
-            Err(TokenError::Expired)
-        );
+        assert_eq!(check(5, end.after(Lifetime::from_secs(5))), Err(TokenError::Expired));
         assert_eq!(check(0, NOW), Ok(()));
         assert_eq!(check(0, NOW.before(millisecond)), Err(TokenError::NotYet));
         assert_eq!(check(5, NOW.before(Lifetime::from_secs(5))), Ok(()));
-        assert_eq!(
-            check(5, NOW.before(Lifetime::from_millis(5001))),
-            Err(TokenError::NotYet)
-        );
+        assert_eq!(check(5, NOW.before(Lifetime::from_millis(5001))), Err(TokenError::NotYet));
     }
 }

@@ -182,16 +182,9 @@ impl KeyRing {
 
     fn of(schedule: Option<RotationSchedule>, key: SigningKey, now: Timestamp) -> Self {
         let algorithm = key.key_ref().algorithm;
-        let mut state = State {
-            keys: vec![RingKey::from(key, now)],
-            published: Arc::default(),
-        };
+        let mut state = State { keys: vec![RingKey::from(key, now)], published: Arc::default() };
         state.publish();
-        Self {
-            schedule,
-            algorithm,
-            state: RwLock::new(state),
-        }
+        Self { schedule, algorithm, state: RwLock::new(state) }
     }
 
     /// Removes a key at once, for the emergency that someone else may have it: every token that it
@@ -217,11 +210,7 @@ impl KeyRing {
     #[must_use]
     pub fn phases(&self, now: Timestamp) -> Vec<(KeyId, KeyPhase)> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state
-            .keys
-            .iter()
-            .map(|key| (key.kid(), key.phase(self.verify_for(), now)))
-            .collect()
+        state.keys.iter().map(|key| (key.kid(), key.phase(self.verify_for(), now))).collect()
     }
 
     /// Sees to it that a key signs at `now`: the last of the ring, or a fresh one.
@@ -263,8 +252,7 @@ impl KeyRing {
     }
 
     fn verify_for(&self) -> Lifetime {
-        self.schedule
-            .map_or(Lifetime::ZERO, |schedule| schedule.verify_for)
+        self.schedule.map_or(Lifetime::ZERO, |schedule| schedule.verify_for)
     }
 }
 
@@ -289,9 +277,7 @@ impl KeyProvider for KeyRing {
                 KeyErrorKind::UnknownKey,
             ),
         };
-        found
-            .map(|key| key.key.clone())
-            .ok_or_else(|| KeyError::new(missing))
+        found.map(|key| key.key.clone()).ok_or_else(|| KeyError::new(missing))
     }
 
     async fn verifying_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, KeyError> {
@@ -299,18 +285,14 @@ impl KeyProvider for KeyRing {
         let gone = |key: &&RingKey| key.is_gone(self.verify_for(), now);
         if state.keys.iter().any(|key| gone(&key)) {
             let live = state.keys.iter().filter(|key| !gone(key));
-            return Ok(Arc::new(KeySet::new(
-                live.map(|key| key.key.verifying_key().clone()),
-            )));
+            return Ok(Arc::new(KeySet::new(live.map(|key| key.key.verifying_key().clone()))));
         }
         Ok(Arc::clone(&state.published))
     }
 
     async fn rotate(&self, now: Timestamp) -> Result<(), KeyError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state
-            .keys
-            .retain(|key| !key.is_gone(self.verify_for(), now));
+        state.keys.retain(|key| !key.is_gone(self.verify_for(), now));
         let done = self.fill_gap(&mut state, now);
         let done = done.and_then(|()| self.draw_successor(&mut state, now));
         state.publish();
@@ -342,11 +324,7 @@ struct RingKey {
 
 impl RingKey {
     fn from(key: SigningKey, signs_from: Timestamp) -> Self {
-        Self {
-            key,
-            signs_from,
-            signs_until: None,
-        }
+        Self { key, signs_from, signs_until: None }
     }
 
     fn kid(&self) -> KeyId {
@@ -404,10 +382,7 @@ mod tests {
         ring.rotate(minute(50)).await.unwrap();
         let phases = ring.phases(minute(59));
         let second = phases[1].0;
-        assert_eq!(
-            phases,
-            [(first, KeyPhase::Current), (second, KeyPhase::Next)]
-        );
+        assert_eq!(phases, [(first, KeyPhase::Current), (second, KeyPhase::Next)]);
         assert!(verifies(&ring, &second, minute(50)).await);
         assert_eq!(signer(&ring, minute(59)).await, first);
 
@@ -420,10 +395,7 @@ mod tests {
 
         assert_eq!(ring.phases(at_the_end)[0], (first, KeyPhase::Gone));
         assert!(!verifies(&ring, &first, at_the_end).await);
-        let error = ring
-            .signing_key(Some(&first), at_the_end)
-            .await
-            .unwrap_err();
+        let error = ring.signing_key(Some(&first), at_the_end).await.unwrap_err();
         assert_eq!(error.kind(), KeyErrorKind::UnknownKey);
         ring.rotate(at_the_end).await.unwrap();
         assert!(ring.phases(at_the_end).iter().all(|(kid, _)| *kid != first));
@@ -448,9 +420,7 @@ mod tests {
         for now in (0..6000).step_by(7).map(minute) {
             ring.rotate(now).await.unwrap();
             let phases = ring.phases(now);
-            let current = phases
-                .iter()
-                .filter(|(_, phase)| *phase == KeyPhase::Current);
+            let current = phases.iter().filter(|(_, phase)| *phase == KeyPhase::Current);
             assert_eq!(current.count(), 1);
             assert!(phases.len() <= 4, "{phases:?}");
             assert_eq!(ring.verifying_keys(now).await.unwrap().len(), phases.len());
@@ -467,11 +437,7 @@ mod tests {
         assert!(!verifies(&ring, &first, minute(56)).await);
         assert!(ring.signing_key(Some(&first), minute(56)).await.is_err());
         assert_eq!(signer(&ring, minute(56)).await, next);
-        assert_eq!(
-            signer(&ring, minute(55)).await,
-            next,
-            "for a clock a little behind, too"
-        );
+        assert_eq!(signer(&ring, minute(55)).await, next, "for a clock a little behind, too");
 
         ring.distrust(&next, minute(57)).unwrap();
         let third = signer(&ring, minute(57)).await;
@@ -509,27 +475,15 @@ mod tests {
             change(&mut schedule);
             schedule.check().unwrap_err()
         };
-        assert_eq!(
-            with(|s| s.sign_for = Lifetime::ZERO),
-            InvalidSchedule::SignsForNoTime
-        );
+        assert_eq!(with(|s| s.sign_for = Lifetime::ZERO), InvalidSchedule::SignsForNoTime);
         assert_eq!(
             with(|s| s.publish_ahead = Lifetime::from_mins(61)),
             InvalidSchedule::PublishedTooEarly
         );
-        assert_eq!(
-            with(|s| s.verify_for = Lifetime::ZERO),
-            InvalidSchedule::VerifiesForNoTime
-        );
-        assert_eq!(
-            with(|s| s.verify_for = Lifetime::MAX),
-            InvalidSchedule::TooManyKeys
-        );
+        assert_eq!(with(|s| s.verify_for = Lifetime::ZERO), InvalidSchedule::VerifiesForNoTime);
+        assert_eq!(with(|s| s.verify_for = Lifetime::MAX), InvalidSchedule::TooManyKeys);
         assert!(SCHEDULE.check().is_ok());
-        let bad = RotationSchedule {
-            sign_for: Lifetime::ZERO,
-            ..SCHEDULE
-        };
+        let bad = RotationSchedule { sign_for: Lifetime::ZERO, ..SCHEDULE };
         assert!(KeyRing::generate(bad, Algorithm::EdDsa, minute(0)).is_err());
     }
 }

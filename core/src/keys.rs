@@ -202,10 +202,7 @@ impl VerifyingKey {
 
     fn of(point: ed25519_dalek::VerifyingKey, algorithm: Algorithm) -> Self {
         let kid = jwk::ed25519_thumbprint(point.as_bytes());
-        Self {
-            id: KeyRef { kid, algorithm },
-            point,
-        }
+        Self { id: KeyRef { kid, algorithm }, point }
     }
 }
 
@@ -323,10 +320,7 @@ impl SigningKey {
     /// The key whose public half is `public` and whose private half is `signer`.
     #[must_use]
     pub fn new(public: &VerifyingKey, signer: Arc<dyn Signer>) -> Self {
-        Self {
-            public: public.clone(),
-            signer,
-        }
+        Self { public: public.clone(), signer }
     }
 
     /// A fresh key in this process's memory, wiped when its last clone is dropped.
@@ -367,10 +361,7 @@ impl SigningKey {
 
     fn local(key: ed25519_dalek::SigningKey, algorithm: Algorithm) -> Self {
         let public = VerifyingKey::of(key.verifying_key(), algorithm);
-        Self {
-            public,
-            signer: Arc::new(LocalSigner(key)),
-        }
+        Self { public, signer: Arc::new(LocalSigner(key)) }
     }
 
     /// Its id and what it calls its signatures.
@@ -496,10 +487,7 @@ impl KeyError {
     /// The same error with what caused it. The cause is logged: it must hold no secret.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self {
-            kind: self.kind,
-            source: Some(source.into()),
-        }
+        Self { kind: self.kind, source: Some(source.into()) }
     }
 
     /// Its kind.
@@ -521,9 +509,7 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -596,9 +582,6 @@ mod tests {
     fn an_error_tells_its_cause_and_kind() {
         let error = KeyError::new(KeyErrorKind::Rejected).because("quota");
         assert_eq!(error.kind(), KeyErrorKind::Rejected);
-        assert_eq!(
-            std::error::Error::source(&error).unwrap().to_string(),
-            "quota"
-        );
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "quota");
     }
 }

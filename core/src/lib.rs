@@ -48,25 +48,22 @@ mod verifier;
 /// Implement the seams with this very version of it.
 pub use async_trait::async_trait;
 
+#[cfg(feature = "tokio")]
+pub use self::clock::TokioTimer;
 pub use self::{
     assertion::{
         Assertion, AssertionAlgorithm, AssertionError, AssertionExpectation, AssertionKey,
-        MAX_ASSERTION_BYTES, UnverifiedAssertion,
-        sign_assertion,
+        MAX_ASSERTION_BYTES, UnverifiedAssertion, sign_assertion,
     },
     audit::{AuditEvent, AuditSink, Operation, Outcome, TracingAudit},
     claims::{Claims, TokenType, mint},
     clock::{Clock, SystemClock, Timer},
-    engine::{
-        Engine, IdentityPage, IssueOneTime, IssuedOneTime, LogIn, LoggedIn, Parts, Realm,
-    },
+    engine::{Engine, IdentityPage, IssueOneTime, IssuedOneTime, LogIn, LoggedIn, Parts, Realm},
     error::{
         Denied, Error, FieldRule, Internal, InvalidField, StartError, Unauthenticated, Unavailable,
     },
     exchange::{Exchange, Exchanged},
-    host::{
-        ClientRegistry, IdentityResolver, Listing, LookupError, Page, Resolution,
-    },
+    host::{ClientRegistry, IdentityResolver, Listing, LookupError, Page, Resolution},
     id::{Attempt, Epoch, Generation, GrantId, IdempotencyRef, InvalidId, Locator},
     instant::{InvalidLifetime, Lifetime, Timestamp},
     jws::{MAX_TOKEN_BYTES, TokenError},
@@ -90,8 +87,6 @@ pub use self::{
         AnyStatus, InvalidLeeway, Leeway, Requirement, SteppedUp, Verified, Verifier, VerifierParts,
     },
 };
-#[cfg(feature = "tokio")]
-pub use self::clock::TokioTimer;
 
 /// The README's example, kept true.
 #[cfg(all(doctest, feature = "test-util", feature = "tokio"))]

@@ -55,7 +55,10 @@ impl<S> Live<S> {
 
 impl<S> fmt::Debug for Live<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("claims", &self.claims).field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Live")
+            .field("claims", &self.claims)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 

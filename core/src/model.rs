@@ -28,9 +28,7 @@ impl std::error::Error for InvalidName {}
 /// Printable ASCII that stands in JSON, in SQL and in a log line without being escaped.
 fn is_name(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+        && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
 macro_rules! name {
@@ -314,9 +312,7 @@ impl Scope {
     /// Whether every name of `self` is also in `wider`.
     #[must_use]
     pub fn is_within(&self, wider: &Self) -> bool {
-        self.0
-            .split(' ')
-            .all(|name| wider.0.split(' ').any(|other| other == name))
+        self.0.split(' ').all(|name| wider.0.split(' ').any(|other| other == name))
     }
 }
 
@@ -374,8 +370,25 @@ impl HostClaims {
 
     /// The claims that only the engine writes: those of RFC 9068 §2.2, RFC 7519 §4.1 and its own.
     pub const RESERVED: &'static [&'static str] = &[
-        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "auth_time", "acr", "amr",
-        "scope", "cnf", "act", "sid", "tenant", "identity", "credentials", "status",
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "client_id",
+        "auth_time",
+        "acr",
+        "amr",
+        "scope",
+        "cnf",
+        "act",
+        "sid",
+        "tenant",
+        "identity",
+        "credentials",
+        "status",
         "stepped_up_until",
     ];
 

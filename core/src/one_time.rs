@@ -53,10 +53,7 @@ impl OneTimeToken {
 
     /// A fresh token for a grant on the shard of `locator`.
     pub(crate) fn random(locator: Locator) -> Result<Self, random::NoRandomness> {
-        Ok(Self {
-            id: GrantId::random(locator)?,
-            secret: random::bytes()?,
-        })
+        Ok(Self { id: GrantId::random(locator)?, secret: random::bytes()? })
     }
 
     /// The grant that it names. Knowing the id buys nothing without the secret.
@@ -99,10 +96,8 @@ impl FromStr for OneTimeToken {
         let decoded = URL_SAFE_NO_PAD.decode_slice(body, &mut raw);
         let (checked, checksum) = raw.split_at(CHECKED_BYTES);
         let sound = decoded == Ok(RAW_BYTES) && crc32fast::hash(checked).to_be_bytes() == *checksum;
-        let mut token = Self {
-            id: GrantId::from_bytes([0; GrantId::BYTES]),
-            secret: [0; SECRET_BYTES],
-        };
+        let mut token =
+            Self { id: GrantId::from_bytes([0; GrantId::BYTES]), secret: [0; SECRET_BYTES] };
         if sound {
             let (id, secret) = checked.split_at(GrantId::BYTES);
             let mut bytes = [0; GrantId::BYTES];

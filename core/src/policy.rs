@@ -83,7 +83,10 @@ impl Default for Policy {
             max_skew: Lifetime::from_secs(5),
             on_replay: OnReplay::Revoke,
             resolve_at_exchange: false,
-            required_grade: RequiredGrade { one_time: Grade::Volatile, stepped_up: Grade::Volatile },
+            required_grade: RequiredGrade {
+                one_time: Grade::Volatile,
+                stepped_up: Grade::Volatile,
+            },
             deadline: Lifetime::from_secs(2),
         }
     }
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_contradiction_is_named() {
-        let access = TokenLifetime { idle: Lifetime::from_mins(9), absolute: Lifetime::from_mins(8) };
+        let access =
+            TokenLifetime { idle: Lifetime::from_mins(9), absolute: Lifetime::from_mins(8) };
         let refused = Policy { access, ..Policy::default() }.check().unwrap_err();
         assert!(refused.to_string().contains("`access.idle` exceeds"), "{refused}");
         let zero = Policy { one_time: Lifetime::ZERO, ..Policy::default() };

@@ -116,7 +116,10 @@ impl IdentityResolver for StaticResolver {
         }
         let count = person.identities.len() as u64;
         let from_offset = person.identities.into_iter().skip(page.offset as usize);
-        Ok(Listing::Identities { identities: from_offset.take(page.limit as usize).collect(), count })
+        Ok(Listing::Identities {
+            identities: from_offset.take(page.limit as usize).collect(),
+            count,
+        })
     }
 
     async fn resolve(

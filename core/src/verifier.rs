@@ -71,19 +71,8 @@ impl Verifier {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: VerifierParts) -> Self {
-        let VerifierParts {
-            keys,
-            issuer,
-            audience,
-            leeway,
-        } = parts;
-        Self {
-            keys: RwLock::new(Arc::new(keys)),
-            issuer,
-            audience,
-            tenant: None,
-            leeway,
-        }
+        let VerifierParts { keys, issuer, audience, leeway } = parts;
+        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience, tenant: None, leeway }
     }
 
     /// The same verifier, which accepts this tenant's tokens alone.
@@ -91,10 +80,7 @@ impl Verifier {
     /// Needed where several tenants share issuer and audience; else those tell them apart.
     #[must_use]
     pub fn for_tenant(self, tenant: Tenant) -> Self {
-        Self {
-            tenant: Some(tenant),
-            ..self
-        }
+        Self { tenant: Some(tenant), ..self }
     }
 
     /// Takes a newly fetched key set in place of the one it has; tokens that are being checked at
@@ -122,32 +108,15 @@ impl Verifier {
         if token_type != TokenType::Access {
             return Err(TokenError::Typ);
         }
-        let Self {
-            issuer,
-            audience,
-            leeway,
-            ..
-        } = self;
-        Expectation {
-            issuer,
-            audience,
-            leeway: *leeway,
-        }
-        .check(&claims, now)?;
-        if self
-            .tenant
-            .as_ref()
-            .is_some_and(|tenant| *tenant != claims.tenant)
-        {
+        let Self { issuer, audience, leeway, .. } = self;
+        Expectation { issuer, audience, leeway: *leeway }.check(&claims, now)?;
+        if self.tenant.as_ref().is_some_and(|tenant| *tenant != claims.tenant) {
             return Err(TokenError::Tenant);
         }
         if !S::is_met_by(claims.status_at(now)) {
             return Err(TokenError::InsufficientStatus);
         }
-        Ok(Verified {
-            claims,
-            requirement: PhantomData,
-        })
+        Ok(Verified { claims, requirement: PhantomData })
     }
 }
 
@@ -237,11 +206,7 @@ impl Leeway {
     /// [`InvalidLeeway`] when it is more than [`MAX`](Self::MAX).
     pub fn from_secs(secs: u32) -> Result<Self, InvalidLeeway> {
         let leeway = Self(Lifetime::from_secs(secs));
-        if leeway <= Self::MAX {
-            Ok(leeway)
-        } else {
-            Err(InvalidLeeway)
-        }
+        if leeway <= Self::MAX { Ok(leeway) } else { Err(InvalidLeeway) }
     }
 
     /// The same as a length of time.

@@ -10,4 +10,7 @@ fn memory() -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new(NonZeroUsize::MAX, OffsetDateTime::UNIX_EPOCH))
 }
 
-conformance::suite!(#[tokio::test] memory());
+conformance::suite!(
+    #[tokio::test]
+    memory()
+);

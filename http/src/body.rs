@@ -41,11 +41,7 @@ impl BodyLimit {
     /// [`InvalidBodyLimit`] when it is more than [`MAX`](Self::MAX).
     pub fn from_bytes(bytes: NonZeroU32) -> Result<Self, InvalidBodyLimit> {
         let limit = Self(bytes.get());
-        if limit <= Self::MAX {
-            Ok(limit)
-        } else {
-            Err(InvalidBodyLimit)
-        }
+        if limit <= Self::MAX { Ok(limit) } else { Err(InvalidBodyLimit) }
     }
 
     /// The same in bytes.
@@ -80,9 +76,7 @@ pub(crate) async fn read_json(request: Request, limit: BodyLimit) -> Result<Vec<
         return Err(WireError::UNSUPPORTED_MEDIA_TYPE);
     }
     let reading = collect(request, limit.as_bytes());
-    tokio::time::timeout(DEADLINE, reading)
-        .await
-        .unwrap_or(Err(WireError::REQUEST_TIMEOUT))
+    tokio::time::timeout(DEADLINE, reading).await.unwrap_or(Err(WireError::REQUEST_TIMEOUT))
 }
 
 async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, WireError> {
@@ -136,22 +130,13 @@ mod tests {
         };
         assert!(is(&[("content-type", "application/json")]));
         assert!(is(&[("content-type", "Application/JSON ; charset=UTF-8")]));
-        assert!(is(&[
-            ("content-type", "application/json"),
-            ("content-encoding", "identity")
-        ]));
+        assert!(is(&[("content-type", "application/json"), ("content-encoding", "identity")]));
         assert!(!is(&[]));
         assert!(!is(&[("content-type", "text/plain")]));
         assert!(!is(&[("content-type", "application/jsonp")]));
         assert!(!is(&[("content-type", "application/json, text/plain")]));
-        assert!(!is(&[
-            ("content-type", "application/json"),
-            ("content-type", "text/plain")
-        ]));
-        assert!(!is(&[
-            ("content-type", "application/json"),
-            ("content-encoding", "gzip")
-        ]));
+        assert!(!is(&[("content-type", "application/json"), ("content-type", "text/plain")]));
+        assert!(!is(&[("content-type", "application/json"), ("content-encoding", "gzip")]));
     }
 
     #[test]

@@ -49,23 +49,12 @@ pub(crate) async fn access_token(
             idempotency_ref,
         })
     })?;
-    let token = exchange
-        .token
-        .as_ref()
-        .map(|token| token.expose().parse::<OneTimeToken>());
+    let token = exchange.token.as_ref().map(|token| token.expose().parse::<OneTimeToken>());
     if let Some(Ok(token)) = token {
-        gateway.count(LimitKey::Locator(
-            &exchange.client.tenant,
-            token.id().locator(),
-        ))?;
+        gateway.count(LimitKey::Locator(&exchange.client.tenant, token.id().locator()))?;
     }
-    let Exchanged {
-        token,
-        identity,
-        credential,
-        status,
-        ..
-    } = gateway.engine.exchange(exchange).await?;
+    let Exchanged { token, identity, credential, status, .. } =
+        gateway.engine.exchange(exchange).await?;
     let body = AccessToken {
         token: token.expose(),
         identity: &identity,
@@ -91,17 +80,12 @@ fn refuse_wrong_mix(fields: &mut Fields<'_>, bearer: bool) {
         ("token", fields.has("token")),
         ("clientAssertion", fields.has("clientAssertion")),
     ];
-    let (rule, named) = match present.map(|(_, there)| there) {
+    let (rule, listed) = match present.map(|(_, there)| there) {
         [false, false, false] => (FieldRule::AtLeast, present.map(|(name, _)| (name, true))),
         [true, _, true] | [_, true, true] => (FieldRule::Exactly, present),
         _ => return,
     };
-    let names = || {
-        named
-            .iter()
-            .filter(|(_, named)| *named)
-            .map(|(name, _)| *name)
-    };
+    let names = || listed.iter().filter(|(_, is)| *is).map(|(name, _)| *name);
     let params: Vec<_> = std::iter::once("1").chain(names()).collect();
     for name in names() {
         fields.refuse(name, rule, &params);
@@ -141,17 +125,17 @@ pub(crate) async fn identities(
 ) -> Result<Response, WireError> {
     let page = page::read(uri.query().unwrap_or_default())?;
     let page = gateway.engine.identities(&client, &bearer, page).await?;
-    let identities = Identities {
+    let listed = Listed {
         response_count: page.identities.len(),
         count: page.count,
         identities: page.identities,
     };
-    Ok(json(StatusCode::OK, &identities))
+    Ok(json(StatusCode::OK, &listed))
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Identities {
+struct Listed {
     identities: Vec<Identity>,
     /// How many there are.
     count: u64,

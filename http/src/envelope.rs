@@ -33,10 +33,7 @@ pub struct RequestRef(u128);
 impl RequestRef {
     /// A fresh one. It is zero where the operating system has no random bytes; nothing is minted
     /// then either.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "no secret: it only tells two log lines apart"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "no secret: it only tells two log lines apart")]
     fn random() -> Self {
         let mut bytes = [0; 16];
         match getrandom::fill(&mut bytes) {
@@ -128,21 +125,22 @@ impl Lent {
         }
         let awaited = parts.headers.contains_key(EXPECT);
         let lent = Self(Arc::new(Mutex::new(Loan { body, awaited })));
-        (
-            Request::from_parts(parts, Body::new(lent.clone())),
-            Some(lent),
-        )
+        (Request::from_parts(parts, Body::new(lent.clone())), Some(lent))
     }
 
     /// Reads and drops what the handler left; `false` when there is still more, so that the
-    /// connection is of no further use.
-    async fn drain(mut self) -> bool {
-        if self.loan().awaited {
+    /// connection is of no further use. Where the answer itself goes on reading, it is left to it.
+    async fn drain(self) -> bool {
+        let Some(loan) = Arc::into_inner(self.0) else {
+            return true;
+        };
+        let Loan { mut body, awaited } = loan.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if awaited {
             return false;
         }
         let all = async {
             let mut dropped = 0;
-            while let Some(frame) = self.frame().await {
+            while let Some(frame) = body.frame().await {
                 let Ok(frame) = frame else { return false };
                 dropped += frame.data_ref().map_or(0, Bytes::len);
                 if dropped > Self::MOST {
@@ -151,9 +149,7 @@ impl Lent {
             }
             true
         };
-        tokio::time::timeout(Self::LONGEST, all)
-            .await
-            .unwrap_or(false)
+        tokio::time::timeout(Self::LONGEST, all).await.unwrap_or(false)
     }
 
     fn loan(&self) -> MutexGuard<'_, Loan> {

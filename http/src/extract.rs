@@ -157,9 +157,7 @@ fn token_of(credentials: &str) -> Option<&str> {
     let token = token.trim_start_matches(' ');
     let body = token.trim_end_matches('=');
     let is_b64token = !body.is_empty()
-        && body
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
     (scheme.eq_ignore_ascii_case("Bearer") && is_b64token).then_some(token)
 }
 

@@ -75,9 +75,7 @@ impl Gateway {
 
     /// Counts a call.
     pub(crate) fn count(&self, key: LimitKey<'_>) -> Result<(), WireError> {
-        self.limiter
-            .check(key, self.engine.clock().now())
-            .map_err(WireError::TooManyCalls)
+        self.limiter.check(key, self.engine.clock().now()).map_err(WireError::TooManyCalls)
     }
 }
 

@@ -17,12 +17,11 @@ use crate::{body, gateway, wire::WireError};
 /// longer than the [`BodyLimit`](crate::BodyLimit), not declared as JSON, or too slow.
 ///
 /// ```
-/// use axum::Json;
 /// use mintage::SecretText;
 /// use mintage_http::{ApiClient, StrictJson, WireError};
 ///
-/// struct LogIn {
-///     email: String,
+/// struct LogIn<'a> {
+///     email: &'a str,
 ///     password: SecretText,
 /// }
 ///
@@ -60,9 +59,7 @@ impl StrictJson {
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
-            malformed(format!(
-                "The body is not UTF-8 from byte {at} on: send JSON in UTF-8."
-            ))
+            malformed(format!("The body is not UTF-8 from byte {at} on: send JSON in UTF-8."))
         })?;
         let repeated = Cell::new(false);
         let mut reader = serde_json::Deserializer::from_str(text);
@@ -77,9 +74,7 @@ impl StrictJson {
                     "is not valid JSON: send one JSON object that nests at most 127 deep"
                 };
                 let (line, column) = (error.line(), error.column());
-                Err(malformed(format!(
-                    "The body, at line {line}, column {column}, {what}."
-                )))
+                Err(malformed(format!("The body, at line {line}, column {column}, {what}.")))
             }
         }
     }
@@ -87,10 +82,7 @@ impl StrictJson {
     /// A reader of the object's fields.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
-        Fields {
-            object: &self.0,
-            invalid: Vec::new(),
-        }
+        Fields { object: &self.0, invalid: Vec::new() }
     }
 
     /// The members, for a host that wants no rules.
@@ -139,11 +131,7 @@ impl<'a> Fields<'a> {
 
     /// A text that may be left out.
     pub fn optional_text(&mut self, name: &'static str) -> Option<&'a str> {
-        if self.has(name) {
-            self.text(name)
-        } else {
-            None
-        }
+        if self.has(name) { self.text(name) } else { None }
     }
 
     /// A required text that nobody may see.
@@ -159,10 +147,7 @@ impl<'a> Fields<'a> {
     /// A required word, one of these.
     pub fn word<T: FromStr>(&mut self, name: &'static str, words: &[&'static str]) -> Option<T> {
         let value = self.required(name)?;
-        let word = value
-            .as_str()
-            .filter(|word| words.contains(word))
-            .and_then(|w| w.parse().ok());
+        let word = value.as_str().filter(|word| words.contains(word)).and_then(|w| w.parse().ok());
         if word.is_none() {
             self.refuse(name, FieldRule::In, words);
         }
@@ -195,11 +180,7 @@ impl<'a> Fields<'a> {
     /// Notes that a field breaks a rule, for rules that are none of the above. The same note twice
     /// is one.
     pub fn refuse(&mut self, field: &'static str, rule: FieldRule, params: &[&'static str]) {
-        let invalid = InvalidField {
-            field,
-            rule,
-            params: params.to_vec(),
-        };
+        let invalid = InvalidField { field, rule, params: params.to_vec() };
         if !self.invalid.contains(&invalid) {
             self.invalid.push(invalid);
         }
@@ -217,9 +198,7 @@ impl<'a> Fields<'a> {
     }
 
     fn required(&mut self, name: &'static str) -> Option<&'a Value> {
-        self.find(name)
-            .map_err(|missing| self.refuse(missing, FieldRule::Required, &[]))
-            .ok()
+        self.find(name).map_err(|missing| self.refuse(missing, FieldRule::Required, &[])).ok()
     }
 
     /// The value at the end of the path, or how far along it there is nothing.

@@ -65,17 +65,8 @@ impl Exceeded {
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
         const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-        let seconds = self
-            .retry_after
-            .as_millis()
-            .max(1)
-            .div_ceil(1000)
-            .to_string();
-        set(
-            headers,
-            LIMIT,
-            &format!("{}, {}", self.window.limit, self.in_force),
-        );
+        let seconds = self.retry_after.as_millis().max(1).div_ceil(1000).to_string();
+        set(headers, LIMIT, &format!("{}, {}", self.window.limit, self.in_force));
         set(headers, RESET, &seconds);
         set(headers, RETRY_AFTER, &seconds);
     }
@@ -153,10 +144,7 @@ impl FromStr for Window {
 
     fn from_str(text: &str) -> Result<Self, InvalidWindow> {
         let (limit, secs) = text.split_once(";w=").ok_or(InvalidWindow)?;
-        Ok(Self {
-            limit: number(limit)?,
-            secs: number(secs)?,
-        })
+        Ok(Self { limit: number(limit)?, secs: number(secs)? })
     }
 }
 
@@ -164,10 +152,7 @@ impl FromStr for Windows {
     type Err = InvalidWindow;
 
     fn from_str(text: &str) -> Result<Self, InvalidWindow> {
-        text.split(',')
-            .map(|window| window.trim().parse())
-            .collect::<Result<_, _>>()
-            .map(Self)
+        text.split(',').map(|window| window.trim().parse()).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -215,9 +200,8 @@ mod tests {
 
     #[test]
     fn what_is_no_window_is_refused() {
-        for bad in [
-            "", "5", "5;w=", "0;w=60", "5;w=0", "-5;w=60", "+5;w=60", "5;w=60,", "5; w=60",
-        ] {
+        for bad in ["", "5", "5;w=", "0;w=60", "5;w=0", "-5;w=60", "+5;w=60", "5;w=60,", "5; w=60"]
+        {
             assert_eq!(bad.parse::<Windows>(), Err(InvalidWindow), "{bad}");
         }
     }
@@ -228,12 +212,7 @@ mod tests {
         let window = in_force.iter().nth(1).unwrap();
         let retry_after = Duration::from_millis(1001);
         let mut headers = HeaderMap::new();
-        Exceeded {
-            window,
-            in_force,
-            retry_after,
-        }
-        .tell(&mut headers);
+        Exceeded { window, in_force, retry_after }.tell(&mut headers);
         assert_eq!(headers["x-ratelimit-limit"], "20, 10;w=60, 20;w=3600");
         assert_eq!(headers["x-ratelimit-reset"], "2");
         assert_eq!(headers["retry-after"], "2");

@@ -39,18 +39,12 @@ fn number(
         },
         (Some(_), Some(_)) => (FieldRule::AtMost, vec!["1", field]),
     };
-    invalid.push(InvalidField {
-        field,
-        rule,
-        params,
-    });
+    invalid.push(InvalidField { field, rule, params });
     default
 }
 
 fn digits(text: &str) -> Option<u32> {
-    text.parse()
-        .ok()
-        .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_within(number: u32, bounds: [&str; 2]) -> bool {

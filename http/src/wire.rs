@@ -115,9 +115,7 @@ impl fmt::Display for WireError {
             Self::NoBearer => f.write_str("an `authorization: Bearer` header is needed"),
             Self::TooManyCalls(exceeded) => exceeded.fmt(f),
             Self::Unfinished => f.write_str("the router was not finished: call `Gateway::finish`"),
-            Self::Other {
-                status, message, ..
-            } => write!(f, "{}: {message}", status.as_str()),
+            Self::Other { status, message, .. } => write!(f, "{}: {message}", status.as_str()),
         }
     }
 }
@@ -136,13 +134,9 @@ impl IntoResponse for WireError {
     fn into_response(self) -> Response {
         match self {
             Self::Engine(error) => answer(&error),
-            Self::Malformed(message) => json(
-                StatusCode::BAD_REQUEST,
-                &Refused {
-                    message,
-                    syntax_errors: None,
-                },
-            ),
+            Self::Malformed(message) => {
+                json(StatusCode::BAD_REQUEST, &Refused { message, syntax_errors: None })
+            }
             Self::NoClient => unauthorized(API_KEY),
             Self::NoBearer => unauthorized("Bearer"),
             Self::TooManyCalls(exceeded) => {
@@ -152,11 +146,7 @@ impl IntoResponse for WireError {
             }
             Self::Unfinished => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             Self::Other { status, .. } if has_no_body(status) => status.into_response(),
-            Self::Other {
-                status,
-                code,
-                message,
-            } => json(status, &Other { code, message }),
+            Self::Other { status, code, message } => json(status, &Other { code, message }),
         }
     }
 }
@@ -199,17 +189,11 @@ fn invalid(fields: &[InvalidField]) -> Response {
     names.dedup();
     let invalid_fields = fields
         .iter()
-        .map(
-            |InvalidField {
-                 field,
-                 rule,
-                 params,
-             }| Invalid {
-                params,
-                field_name: field,
-                error: rule.as_str(),
-            },
-        )
+        .map(|InvalidField { field, rule, params }| Invalid {
+            params,
+            field_name: field,
+            error: rule.as_str(),
+        })
         .collect();
     let refused = Refused {
         message: format!("Not valid: {}.", names.join(", ")).into(),
@@ -239,11 +223,7 @@ pub(crate) struct LockedUntil(OffsetDateTime);
 pub(crate) fn conform(mut response: Response, now: OffsetDateTime) -> Response {
     if let Some(LockedUntil(until)) = response.extensions_mut().remove() {
         let millis = (until - now).whole_milliseconds().max(1).unsigned_abs();
-        set(
-            response.headers_mut(),
-            RETRY_AFTER,
-            &millis.div_ceil(1000).to_string(),
-        );
+        set(response.headers_mut(), RETRY_AFTER, &millis.div_ceil(1000).to_string());
     }
     let status = response.status();
     if has_no_body(status) {
@@ -253,25 +233,13 @@ pub(crate) fn conform(mut response: Response, now: OffsetDateTime) -> Response {
     if !failed || is_json(response.headers()) {
         return response;
     }
-    let message = status
-        .canonical_reason()
-        .unwrap_or("The request was refused");
+    let message = status.canonical_reason().unwrap_or("The request was refused");
     let body = if status == StatusCode::BAD_REQUEST {
-        serde_json::to_vec(&Refused {
-            message: message.into(),
-            syntax_errors: None,
-        })
+        serde_json::to_vec(&Refused { message: message.into(), syntax_errors: None })
     } else {
-        serde_json::to_vec(&Other {
-            code: &code(message),
-            message,
-        })
+        serde_json::to_vec(&Other { code: &code(message), message })
     };
-    replaced(
-        response,
-        body.unwrap_or_default().into(),
-        Some("application/json"),
-    )
+    replaced(response, body.unwrap_or_default().into(), Some("application/json"))
 }
 
 /// The statuses whose answers have no body.
@@ -280,26 +248,17 @@ fn has_no_body(status: StatusCode) -> bool {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.is_some_and(|value| value.contains("json"))
 }
 
 fn replaced(response: Response, body: Body, content_type: Option<&'static str>) -> Response {
     let (mut parts, _) = response.into_parts();
-    for name in [
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        CONTENT_ENCODING,
-        TRANSFER_ENCODING,
-    ] {
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRANSFER_ENCODING] {
         parts.headers.remove(name);
     }
     if let Some(content_type) = content_type {
-        parts
-            .headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     Response::from_parts(parts, body)
 }
@@ -307,11 +266,7 @@ fn replaced(response: Response, body: Body, content_type: Option<&'static str>) 
 /// `Unprocessable Entity` → `UNPROCESSABLE_ENTITY`.
 fn code(reason: &str) -> String {
     let word = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_uppercase()
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }
     };
     reason.chars().map(word).collect()
 }

@@ -260,10 +260,7 @@ mod wider {
         if n.len() > 4096 / 8 || e.len() > 8 {
             return Err(InvalidKey::RsaSize);
         }
-        let parts = (
-            BoxedUint::from_be_slice_vartime(n),
-            BoxedUint::from_be_slice_vartime(e),
-        );
+        let parts = (BoxedUint::from_be_slice_vartime(n), BoxedUint::from_be_slice_vartime(e));
         let key = rsa::PublicKey::new_with_size_limits(parts.0, parts.1, 2048..=4096);
         let key = key.map_err(|error| match error {
             rsa::Error::ModulusTooSmall | rsa::Error::ModulusTooLarge => InvalidKey::RsaSize,
@@ -274,11 +271,7 @@ mod wider {
             ("kty", "RSA"),
             ("n", &URL_SAFE_NO_PAD.encode(key.n_bytes())),
         ]);
-        Ok(AssertionKey {
-            kid: kid.to_string(),
-            algorithm,
-            public: Public::Rsa(Box::new(key)),
-        })
+        Ok(AssertionKey { kid: kid.to_string(), algorithm, public: Public::Rsa(Box::new(key)) })
     }
 
     /// `r` and `s`, 32 bytes each (RFC 7518 §3.4).
@@ -310,18 +303,12 @@ mod wider {
     }
 
     fn refuse_private(member: &Object<'_>) -> Result<(), InvalidKey> {
-        if member.has("d") {
-            Err(InvalidKey::Private)
-        } else {
-            Ok(())
-        }
+        if member.has("d") { Err(InvalidKey::Private) } else { Ok(()) }
     }
 
     fn bytes(member: &Object<'_>, name: &str) -> Result<Vec<u8>, InvalidKey> {
         let text = jwk::text(member, name)?.ok_or(InvalidKey::Malformed)?;
-        URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| InvalidKey::Malformed)
+        URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidKey::Malformed)
     }
 }
 
@@ -350,14 +337,8 @@ mod tests {
     fn a_key_that_is_none_is_refused() {
         let refused = |json: &str| AssertionKey::from_jwk(json).unwrap_err();
         assert_eq!(refused("{}"), InvalidKey::Malformed);
-        assert_eq!(
-            refused(r#"{"kty":"oct","k":"AAAA"}"#),
-            InvalidKey::Unsupported
-        );
-        assert_eq!(
-            refused(r#"{"kty":"OKP","use":"enc"}"#),
-            InvalidKey::Unsupported
-        );
+        assert_eq!(refused(r#"{"kty":"oct","k":"AAAA"}"#), InvalidKey::Unsupported);
+        assert_eq!(refused(r#"{"kty":"OKP","use":"enc"}"#), InvalidKey::Unsupported);
         let pem = ED25519_PEM.replace("MCowBQYDK2Vw", "MCowBQYDK2Vu");
         let refused = AssertionKey::from_spki_pem(&pem, AssertionAlgorithm::EdDsa).unwrap_err();
         assert_eq!(refused, InvalidKey::Unsupported);
@@ -432,9 +413,7 @@ mod tests {
             let private = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
             let signature: p256::ecdsa::Signature = private.sign(b"message");
             let public = private.verifying_key();
-            let pem = public
-                .to_public_key_pem(p256::pkcs8::LineEnding::LF)
-                .unwrap();
+            let pem = public.to_public_key_pem(p256::pkcs8::LineEnding::LF).unwrap();
             let key = AssertionKey::from_spki_pem(&pem, AssertionAlgorithm::Es256).unwrap();
             check(&key, &signature.to_bytes());
 
@@ -447,14 +426,8 @@ mod tests {
 
             let refused = |jwk: &str| AssertionKey::from_jwk(jwk).unwrap_err();
             assert_eq!(refused(&jwk.replace(&y, &x)), InvalidKey::NotAPoint);
-            assert_eq!(
-                refused(&jwk.replace("P-256", "P-384")),
-                InvalidKey::Unsupported
-            );
-            assert_eq!(
-                refused(&jwk.replace("\"x\"", "\"d\":\"\",\"x\"")),
-                InvalidKey::Private
-            );
+            assert_eq!(refused(&jwk.replace("P-256", "P-384")), InvalidKey::Unsupported);
+            assert_eq!(refused(&jwk.replace("\"x\"", "\"d\":\"\",\"x\"")), InvalidKey::Private);
         }
 
         #[test]
@@ -474,9 +447,7 @@ mod tests {
             assert!(!rs256_key.verify(b"message", &ps256));
             assert!(!ps256_key.verify(b"message", &rs256));
 
-            let pem = private
-                .to_public_key()
-                .to_public_key_pem(p256::pkcs8::LineEnding::LF);
+            let pem = private.to_public_key().to_public_key_pem(p256::pkcs8::LineEnding::LF);
             let key =
                 AssertionKey::from_spki_pem(&pem.unwrap(), AssertionAlgorithm::Rs256).unwrap();
             assert_eq!(key.kid(), rs256_key.kid());
@@ -486,21 +457,12 @@ mod tests {
         #[test]
         fn an_rsa_key_must_be_long_enough_and_say_its_algorithm() {
             let weak = rsa_jwk(&rsa_key(1024), r#","alg":"RS256""#);
-            assert_eq!(
-                AssertionKey::from_jwk(&weak).unwrap_err(),
-                InvalidKey::RsaSize
-            );
+            assert_eq!(AssertionKey::from_jwk(&weak).unwrap_err(), InvalidKey::RsaSize);
             let long = URL_SAFE_NO_PAD.encode([0xFF; 513]);
             let long = format!(r#"{{"kty":"RSA","alg":"PS256","n":"{long}","e":"AQAB"}}"#);
-            assert_eq!(
-                AssertionKey::from_jwk(&long).unwrap_err(),
-                InvalidKey::RsaSize
-            );
+            assert_eq!(AssertionKey::from_jwk(&long).unwrap_err(), InvalidKey::RsaSize);
             let silent = rsa_jwk(&rsa_key(2048), "");
-            assert_eq!(
-                AssertionKey::from_jwk(&silent).unwrap_err(),
-                InvalidKey::Unsupported
-            );
+            assert_eq!(AssertionKey::from_jwk(&silent).unwrap_err(), InvalidKey::Unsupported);
         }
 
         // RFC 7638 §3.1.
@@ -509,10 +471,7 @@ mod tests {
             let key = AssertionKey::from_jwk(
                 r#"{"kty":"RSA","e":"AQAB","alg":"RS256","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}"#,
             );
-            assert_eq!(
-                key.unwrap().kid(),
-                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-            );
+            assert_eq!(key.unwrap().kid(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
         }
     }
 }

@@ -112,4 +112,3 @@ fn is_ordered(model: &Model, tasks: &[Vec<Call>], done: &mut Vec<usize>) -> bool
         explained
     })
 }
-

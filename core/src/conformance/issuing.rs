@@ -37,10 +37,7 @@ pub(super) async fn a_record_comes_back_whole(scene: &Scene<'_>) -> Outcome {
 }
 
 /// The longest of everything.
-fn longest(
-    scene: &Scene<'_>,
-    person: &mut Person<'_>,
-) -> Result<HostClaims, super::Violation> {
+fn longest(scene: &Scene<'_>, person: &mut Person<'_>) -> Result<HostClaims, super::Violation> {
     // Every character that a name may hold beside letters and digits.
     let odd = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~";
     person.tenant = scene.valid(Tenant::new(&scene.name(odd, 64)))?;
@@ -260,10 +257,7 @@ pub(super) async fn a_head_covers_its_grants(scene: &Scene<'_>) -> Outcome {
 }
 
 /// The one answer that granted something new.
-pub(super) fn one_winner(
-    scene: &Scene<'_>,
-    answers: &[Answer],
-) -> Result<Grant, super::Violation> {
+pub(super) fn one_winner(scene: &Scene<'_>, answers: &[Answer]) -> Result<Grant, super::Violation> {
     let mut won = answers.iter().filter_map(|answer| match answer {
         Answer::Granted { grant, retried: false } => Some(grant),
         _ => None,

@@ -3,7 +3,9 @@
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
 /// Polls all of them whenever any can go on, in their order; gives their outputs in that order.
-pub(super) async fn join_all<'a, T: Send>(futures: impl IntoIterator<Item = Joined<'a, T>>) -> Vec<T> {
+pub(super) async fn join_all<'a, T: Send>(
+    futures: impl IntoIterator<Item = Joined<'a, T>>,
+) -> Vec<T> {
     let mut running: Vec<_> = futures.into_iter().map(|future| (future, None)).collect();
     poll_fn(|task| {
         for (future, output) in &mut running {

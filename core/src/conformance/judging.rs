@@ -2,9 +2,7 @@
 
 use super::{
     model::{Answer, Op},
-    scene::{
-        MIN, Outcome, Person, S, Scene, bearer, elevate, read, revoke, touch,
-    },
+    scene::{MIN, Outcome, Person, S, Scene, bearer, elevate, read, revoke, touch},
 };
 use crate::{
     grant::{Context, Read, Redeem, Refusal, Revoke, StepUp, Strength, Touch},
@@ -85,11 +83,7 @@ pub(super) async fn a_clock_that_fell_behind_is_refused(scene: &Scene<'_>) -> Ou
 }
 
 /// One grant of each kind, issued at 0 and refused so in that context; and none the worse for it.
-async fn every_operation_is_refused(
-    ana: &Person<'_>,
-    cx: Context,
-    refusal: Refusal,
-) -> Outcome {
+async fn every_operation_is_refused(ana: &Person<'_>, cx: Context, refusal: Refusal) -> Outcome {
     let scene = ana.scene;
     let token = ana.gets(EVIDENCE, 0).await?;
     let issue = ana.login(Strength::Standard);
@@ -169,8 +163,7 @@ pub(super) async fn the_epoch_only_grows(scene: &Scene<'_>) -> Outcome {
     let now = Timestamp::from_millis(0);
     let epoch = async || scene.store.epoch().await.map_err(|error| scene.unanswered(&error));
     let before = epoch().await?;
-    let raised =
-        scene.store.raise_epoch(now).await.map_err(|error| scene.unanswered(&error))?;
+    let raised = scene.store.raise_epoch(now).await.map_err(|error| scene.unanswered(&error))?;
     let after = epoch().await?;
     scene.tell(format!("epoch → {before:?}; raise_epoch({now:?}) → {raised:?}; epoch → {after:?}"));
     // Somebody else may raise it between any two of these.
@@ -180,7 +173,6 @@ pub(super) async fn the_epoch_only_grows(scene: &Scene<'_>) -> Outcome {
 }
 
 pub(super) async fn a_guarantee_says_why(scene: &Scene<'_>) -> Outcome {
-    let guarantee =
-        scene.store.guarantee().await.map_err(|error| scene.unanswered(&error))?;
+    let guarantee = scene.store.guarantee().await.map_err(|error| scene.unanswered(&error))?;
     scene.holds(!guarantee.reason.is_empty(), "a reason for its grade", &guarantee)
 }

@@ -145,12 +145,8 @@ impl Model {
         let grant = |id: GrantId| self.grants.get(&id);
         let login = |id: Option<GrantId>| self.grants.get(&id?);
         match op {
-            Op::Issue(event) => {
-                flat(grant::issue(head(event.id), grant(event.id), event, cx))
-            }
-            Op::Redeem(event) => {
-                flat(grant::redeem(head(event.id), grant(event.id), event, cx))
-            }
+            Op::Issue(event) => flat(grant::issue(head(event.id), grant(event.id), event, cx)),
+            Op::Redeem(event) => flat(grant::redeem(head(event.id), grant(event.id), event, cx)),
             Op::StepUp(event) => flat(grant::step_up(
                 head(event.redeem.id),
                 login(event.bearer.login),

@@ -14,7 +14,9 @@ use super::{
     scene::{MIN, OneTime, Outcome, Person, S, SLIDE, Scene},
 };
 use crate::{
-    grant::{Bearer, Elevate, Issue, OnReplay, Open, Read, Redeem, Revoke, StepUp, Strength, Touch},
+    grant::{
+        Bearer, Elevate, Issue, OnReplay, Open, Read, Redeem, Revoke, StepUp, Strength, Touch,
+    },
     id::{Attempt, Epoch, GrantId},
     instant::{Lifetime, Timestamp},
     model::Identity,
@@ -170,10 +172,7 @@ impl<'a> Cast<'a> {
                 ana.one_time(own.clone(), Strength::Standard),
                 ana.one_time(own, Strength::SteppedUp { until: None }),
             ],
-            logins: vec![
-                ana.login(Strength::Standard),
-                ana.login(Strength::SteppedUp { until }),
-            ],
+            logins: vec![ana.login(Strength::Standard), ana.login(Strength::SteppedUp { until })],
             attempts: (0..ATTEMPTS).map(|_| scene.attempt()).collect(),
             other: scene.person()?,
             second: scene.identity()?,
@@ -192,8 +191,11 @@ impl<'a> Cast<'a> {
             tick: 0,
         };
         let issue = (0..TOKENS).map(move |token| Move { token, ..plain });
-        let log_in = (0..LOGINS)
-            .map(move |login| Move { what: What::LogIn, whose: Whose::Login(login), ..plain });
+        let log_in = (0..LOGINS).map(move |login| Move {
+            what: What::LogIn,
+            whose: Whose::Login(login),
+            ..plain
+        });
         issue.chain(log_in).chain([Move { what: What::Open, ..plain }])
     }
 
@@ -245,7 +247,8 @@ impl<'a> Cast<'a> {
                 Revoke { id, tenant, client: Some(client), secret: Some(secret) }.into()
             }
             What::RevokeAll => {
-                let back = if it.odd == Odd::Mild { Lifetime::from_mins(1) } else { Lifetime::ZERO };
+                let back =
+                    if it.odd == Odd::Mild { Lifetime::from_mins(1) } else { Lifetime::ZERO };
                 self.ana.revoke_all(now.before(back)).into()
             }
         }
@@ -375,7 +378,8 @@ where
 {
     for _ in 0..rounds {
         let mut tree = {
-            let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+            let mut runner =
+                TestRunner::new(Config { failure_persistence: None, ..Config::default() });
             strategy
                 .new_tree(&mut runner)
                 .map_err(|reason| scene.violation("random moves", reason))?

@@ -144,9 +144,7 @@ pub(super) async fn a_revoked_login_ends_its_children(scene: &Scene<'_>) -> Outc
     scene.granted(touch(&spared), scene.at(S)).await.map(|_| ())
 }
 
-pub(super) async fn a_child_opened_beside_the_revocation_ends_too(
-    scene: &Scene<'_>,
-) -> Outcome {
+pub(super) async fn a_child_opened_beside_the_revocation_ends_too(scene: &Scene<'_>) -> Outcome {
     for _ in 0..16 {
         let ana = scene.person()?;
         let login = ana.logs_in(0).await?;

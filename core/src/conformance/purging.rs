@@ -52,9 +52,7 @@ pub(super) async fn purging_keeps_to_its_limit(scene: &Scene<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn a_spent_token_is_kept_as_long_as_what_it_bought(
-    scene: &Scene<'_>,
-) -> Outcome {
+pub(super) async fn a_spent_token_is_kept_as_long_as_what_it_bought(scene: &Scene<'_>) -> Outcome {
     // Another run of this case beside this one may have dropped it, but not time after time.
     let mut last = None;
     for _ in 0..5 {
@@ -131,8 +129,7 @@ const ROUNDS: u32 = 100;
 
 async fn purge(past: &Scene<'_>, limit: NonZeroU32, at: i64) -> Result<u32, Violation> {
     let now: Timestamp = past.instant(at);
-    let dropped =
-        past.store.purge(limit, now).await.map_err(|error| past.unanswered(&error))?;
+    let dropped = past.store.purge(limit, now).await.map_err(|error| past.unanswered(&error))?;
     past.tell(format!("after {at} ms, purge at most {limit} → {dropped} dropped"));
     Ok(dropped)
 }

@@ -33,7 +33,11 @@ pub(super) async fn a_one_time_token_buys_its_access_token(scene: &Scene<'_>) ->
         let purpose = Purpose::Access { identity: ana.identity.clone(), login: None };
         scene.same("its purpose", &purpose, &active.minted.purpose)?;
         scene.same("its strength", &bought, &active.strength)?;
-        scene.same("its absolute limit", &scene.instant(S).after(ACCESS), &active.minted.expires_at)?;
+        scene.same(
+            "its absolute limit",
+            &scene.instant(S).after(ACCESS),
+            &active.minted.expires_at,
+        )?;
         scene.same("its idle limit", &scene.instant(S).after(IDLE), &active.idle_until)?;
         let seen = scene.granted(touch(&grant), scene.at(S)).await?;
         scene.same("the grant as it was bought", &grant, &seen)?;

@@ -3,9 +3,7 @@
 use super::{
     Violation,
     model::{Answer, Op},
-    scene::{
-        MIN, OneTime, Outcome, Person, S, Scene, elevate, read, revoke, touch,
-    },
+    scene::{MIN, OneTime, Outcome, Person, S, Scene, elevate, read, revoke, touch},
 };
 use crate::{
     grant::{Grant, Issue, OnReplay, Redeem, Refusal, Revoke, Strength},
@@ -120,7 +118,11 @@ pub(super) async fn a_revocation_is_not_lost(scene: &Scene<'_>) -> Outcome {
         match answers[5].grant() {
             Some(stepped) => {
                 let grant = Box::new(stepped.clone());
-                scene.same("the stepped-up grant", &Answer::Granted { grant, retried: false }, &seen)?;
+                scene.same(
+                    "the stepped-up grant",
+                    &Answer::Granted { grant, retried: false },
+                    &seen,
+                )?;
             }
             None => scene.granted(&evidence.redeem, scene.at(30 * S)).await.map(|_| ())?,
         }
@@ -157,9 +159,7 @@ pub(super) async fn revoking_all_ends_every_grant(scene: &Scene<'_>) -> Outcome 
     Ok(())
 }
 
-pub(super) async fn revoking_all_up_to_an_instant_spares_the_later(
-    scene: &Scene<'_>,
-) -> Outcome {
+pub(super) async fn revoking_all_up_to_an_instant_spares_the_later(scene: &Scene<'_>) -> Outcome {
     let ana = scene.person()?;
     let before = Standing::of(&ana, 0).await?;
     let on_it = Standing::of(&ana, 10 * S).await?;

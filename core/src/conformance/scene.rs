@@ -20,9 +20,8 @@ use super::{
 };
 use crate::{
     grant::{
-        Active, Bearer, Context, Elevate, First, Grant, Issue, Mint, OnReplay, Open, Purpose, Read, Redeem,
-        Refusal, Revoke, RevokeAll, Slide, State, StepUp, Strength, Terms,
-        Touch,
+        Active, Bearer, Context, Elevate, First, Grant, Issue, Mint, OnReplay, Open, Purpose, Read,
+        Redeem, Refusal, Revoke, RevokeAll, Slide, State, StepUp, Strength, Terms, Touch,
     },
     id::{Attempt, Epoch, Generation, GrantId, Locator},
     instant::{Lifetime, Timestamp},
@@ -197,12 +196,14 @@ impl Scene<'_> {
     }
 
     /// Does all of it at once, begun in random order; the answers are in the order given.
-    pub(super) async fn ask_at_once(&self, ops: &[(Op, Context)]) -> Result<Vec<Answer>, Violation> {
+    pub(super) async fn ask_at_once(
+        &self,
+        ops: &[(Op, Context)],
+    ) -> Result<Vec<Answer>, Violation> {
         let order = self.shuffled(ops.len());
         let begun = order.iter().filter_map(|&i| ops.get(i).map(|(op, cx)| (i, op, cx)));
         let mut answers = join_all(begun.map(|(i, op, cx)| {
-            let asked: Joined<'_, _> =
-                Box::pin(async move { (i, op.ask(self.store, cx).await) });
+            let asked: Joined<'_, _> = Box::pin(async move { (i, op.ask(self.store, cx).await) });
             asked
         }))
         .await;
@@ -258,12 +259,7 @@ impl Scene<'_> {
         }
     }
 
-    pub(super) async fn answered(
-        &self,
-        op: impl Into<Op>,
-        cx: Context,
-        answer: Answer,
-    ) -> Outcome {
+    pub(super) async fn answered(&self, op: impl Into<Op>, cx: Context, answer: Answer) -> Outcome {
         let seen = self.ask(op, cx).await?;
         self.same("the answer", &answer, &seen)
     }
@@ -424,8 +420,7 @@ impl Person<'_> {
     /// A one-time token for one's identity, or any; 60 s.
     pub(super) fn one_time(&self, identity: Option<Identity>, strength: Strength) -> OneTime {
         let secret = self.scene.secret();
-        let issue =
-            self.issue(First::OneTime { secret, identity, strength, lifetime: ONE_TIME });
+        let issue = self.issue(First::OneTime { secret, identity, strength, lifetime: ONE_TIME });
         let redeem = Redeem {
             id: issue.id,
             secret,

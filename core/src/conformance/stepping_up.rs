@@ -13,9 +13,7 @@ use crate::{
 
 const EVIDENCE: Strength = Strength::SteppedUp { until: None };
 
-pub(super) async fn a_step_up_puts_one_grant_in_the_place_of_another(
-    scene: &Scene<'_>,
-) -> Outcome {
+pub(super) async fn a_step_up_puts_one_grant_in_the_place_of_another(scene: &Scene<'_>) -> Outcome {
     let ana = scene.person()?;
     let login = ana.logs_in(0).await?;
     for old in [ana.opens(&login, 0).await?, ana.buys(0).await?] {
@@ -39,9 +37,7 @@ pub(super) async fn a_step_up_puts_one_grant_in_the_place_of_another(
     Ok(())
 }
 
-pub(super) async fn a_superseded_bearer_answers_only_its_own_attempt(
-    scene: &Scene<'_>,
-) -> Outcome {
+pub(super) async fn a_superseded_bearer_answers_only_its_own_attempt(scene: &Scene<'_>) -> Outcome {
     let ana = scene.person()?;
     let old = child(&ana).await?;
     let evidence = ana.gets(EVIDENCE, 0).await?;
@@ -253,13 +249,9 @@ pub(super) async fn a_step_up_and_a_redemption_share_no_token(scene: &Scene<'_>)
     for _ in 0..16 {
         let ana = scene.person()?;
         let (old, evidence) = (child(&ana).await?, ana.gets(EVIDENCE, 0).await?);
-        let forgiving =
-            || Redeem { on_replay: OnReplay::Refuse, ..evidence.by(scene.attempt()) };
+        let forgiving = || Redeem { on_replay: OnReplay::Refuse, ..evidence.by(scene.attempt()) };
         let step_up = StepUp { bearer: bearer(&old), redeem: forgiving() };
-        let both = [
-            (Op::from(step_up), scene.at(S)),
-            (Op::from(forgiving()), scene.at(S)),
-        ];
+        let both = [(Op::from(step_up), scene.at(S)), (Op::from(forgiving()), scene.at(S))];
         let answers = scene.ask_at_once(&both).await?;
         let won = one_winner(scene, &answers)?;
         scene.granted(touch(&won), scene.at(S)).await?;
@@ -280,8 +272,7 @@ pub(super) async fn stepping_up_refuses_in_order(scene: &Scene<'_>) -> Outcome {
         let ana = scene.person()?;
         let mut flawed = Flawed::child(&ana).await?;
         flawed.suffers(pair).await?;
-        let step_up =
-            StepUp { bearer: flawed.bearer.clone(), redeem: flawed.token.redeem.clone() };
+        let step_up = StepUp { bearer: flawed.bearer.clone(), redeem: flawed.token.redeem.clone() };
         flawed.answers(step_up, pair.0.refused_apart()).await?;
     }
     Ok(())

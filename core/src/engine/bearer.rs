@@ -55,9 +55,7 @@ impl Core {
     ) -> Result<LiveBearer, Error> {
         Ok(match self.live(client, bearer, trail).await? {
             (TokenType::Auth, claims, status) => LiveBearer::Login(LiveLogin::new(claims, status)),
-            (TokenType::Access, claims, status) => {
-                LiveBearer::Access(access(claims, status)?)
-            }
+            (TokenType::Access, claims, status) => LiveBearer::Access(access(claims, status)?),
         })
     }
 

@@ -86,11 +86,7 @@ impl Core {
     }
 
     /// Tells the one event of an operation, and passes its result on.
-    pub(super) fn end<T>(
-        &self,
-        trail: Trail<'_>,
-        result: Result<T, Error>,
-    ) -> Result<T, Error> {
+    pub(super) fn end<T>(&self, trail: Trail<'_>, result: Result<T, Error>) -> Result<T, Error> {
         let parts = &self.calls.parts;
         trail.end(&*parts.audit, parts.clock.now(), &result);
         result

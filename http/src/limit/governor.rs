@@ -41,10 +41,7 @@ impl Governor {
     /// With these windows for each client, and for each locator.
     #[must_use]
     pub fn new(per_client: &Windows, per_locator: &Windows) -> Self {
-        Self {
-            clients: Keyed::new(per_client),
-            locators: Keyed::new(per_locator),
-        }
+        Self { clients: Keyed::new(per_client), locators: Keyed::new(per_locator) }
     }
 }
 
@@ -88,19 +85,10 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         let clock = Hands::default();
         let mut windows: Vec<_> = in_force
             .iter()
-            .map(|window| {
-                (
-                    window,
-                    RateLimiter::dashmap_with_clock(quota(window), clock.clone()),
-                )
-            })
+            .map(|window| (window, RateLimiter::dashmap_with_clock(quota(window), clock.clone())))
             .collect();
         windows.sort_by_key(|(window, _)| window.secs);
-        Self {
-            in_force: in_force.clone(),
-            clock,
-            windows,
-        }
+        Self { in_force: in_force.clone(), clock, windows }
     }
 
     fn check(&self, key: &K, now: OffsetDateTime) -> Result<(), Exceeded> {
@@ -172,9 +160,7 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(governor.check(LimitKey::Client(&client), at(0)), Ok(()));
         }
-        let exceeded = governor
-            .check(LimitKey::Client(&client), at(0))
-            .unwrap_err();
+        let exceeded = governor.check(LimitKey::Client(&client), at(0)).unwrap_err();
         assert_eq!(exceeded.window, "5;w=60".parse().unwrap());
         assert_eq!(exceeded.retry_after, Duration::from_secs(12));
         assert!(governor.check(LimitKey::Client(&client), at(11)).is_err());
@@ -227,18 +213,9 @@ mod tests {
 
     #[test]
     fn no_window_and_no_instant_overflows() {
-        let most = Window {
-            limit: std::num::NonZeroU32::MAX,
-            secs: std::num::NonZeroU32::MAX,
-        };
-        let least = Window {
-            limit: std::num::NonZeroU32::MIN,
-            secs: std::num::NonZeroU32::MAX,
-        };
-        let tight = Window {
-            limit: std::num::NonZeroU32::MAX,
-            secs: std::num::NonZeroU32::MIN,
-        };
+        let most = Window { limit: std::num::NonZeroU32::MAX, secs: std::num::NonZeroU32::MAX };
+        let least = Window { limit: std::num::NonZeroU32::MIN, secs: std::num::NonZeroU32::MAX };
+        let tight = Window { limit: std::num::NonZeroU32::MAX, secs: std::num::NonZeroU32::MIN };
         let client = client("acme");
         for window in [most, least, tight] {
             let governor = Governor::new(&window.into(), &window.into());
@@ -256,10 +233,7 @@ mod tests {
     }
 
     fn client(name: &str) -> Client {
-        Client {
-            id: ClientId::new(name).unwrap(),
-            tenant: Tenant::new(name).unwrap(),
-        }
+        Client { id: ClientId::new(name).unwrap(), tenant: Tenant::new(name).unwrap() }
     }
 
     fn at(second: i64) -> OffsetDateTime {
