@@ -5,15 +5,19 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     extract::DefaultBodyLimit,
-    http::Extensions,
+    http::{Extensions, StatusCode, header::CONTENT_TYPE},
     middleware,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use mintage::{Engine, Lifetime};
 
 use crate::{
+    access_token,
     body::BodyLimit,
-    endpoint, envelope,
+    envelope,
+    extract::{ApiClient, BearerToken},
+    identities,
     limit::{LimitKey, Limiter},
     wire::WireError,
 };
@@ -36,10 +40,10 @@ impl Gateway {
     /// It has no fallback and needs no state, so that it merges and nests with any.
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         Router::new()
-            .route("/access_token", post(endpoint::access_token))
-            .route("/identities", get(endpoint::identities))
-            .route("/logout", post(endpoint::log_out))
-            .route("/.well-known/jwks.json", get(endpoint::jwks))
+            .route("/access_token", post(access_token::exchange))
+            .route("/identities", get(identities::list))
+            .route("/logout", post(log_out))
+            .route("/.well-known/jwks.json", get(jwks))
             .layer(Extension(self.clone()))
     }
 
@@ -77,6 +81,23 @@ impl Gateway {
     pub(crate) fn count(&self, key: LimitKey<'_>) -> Result<(), WireError> {
         self.limiter.check(key, self.engine.clock().now()).map_err(WireError::TooManyCalls)
     }
+}
+
+/// `POST /logout`: ends the login behind an auth or access token, and what came from it. Whatever
+/// body it has is not looked at.
+async fn log_out(
+    Extension(gateway): Extension<Gateway>,
+    ApiClient(client): ApiClient,
+    BearerToken(bearer): BearerToken,
+) -> Result<StatusCode, WireError> {
+    gateway.engine.log_out(&client, &bearer).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /.well-known/jwks.json`: the public keys, for anybody (RFC 7517 §5, §8.5).
+async fn jwks(Extension(gateway): Extension<Gateway>) -> Result<Response, WireError> {
+    let keys = gateway.engine.verifying_keys().await?;
+    Ok(([(CONTENT_TYPE, "application/jwk-set+json")], keys.to_jwks()).into_response())
 }
 
 /// The gateway that a request came through.

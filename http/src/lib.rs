@@ -36,14 +36,16 @@
 //! The future of a request may be dropped at any await, as happens when a caller hangs up: see
 //! [`Engine`](mintage::Engine). The runtime is tokio, with its timer.
 
+mod access_token;
 mod body;
-mod endpoint;
 mod envelope;
 mod extract;
+mod fields;
 mod gateway;
+mod identities;
 mod json;
 mod limit;
-mod page;
+mod unread;
 mod wire;
 
 #[cfg(feature = "governor")]
@@ -52,8 +54,9 @@ pub use self::{
     body::{BodyLimit, InvalidBodyLimit},
     envelope::RequestRef,
     extract::{Access, AnyBearer, ApiClient, BearerToken, Login},
+    fields::Fields,
     gateway::Gateway,
-    json::{Fields, StrictJson},
+    json::StrictJson,
     limit::{Exceeded, InvalidWindow, LimitKey, Limiter, NoLimit, Window, Windows},
     wire::WireError,
 };

@@ -60,6 +60,25 @@ async fn callers_after_a_pause_wait_for_one_reader() {
 }
 
 #[tokio::test]
+async fn callers_who_waited_for_a_reader_in_vain_are_told_so() {
+    let world = World::new().await;
+    let (_, access) = world.open().await;
+    world.advance(Lifetime::from_secs(60));
+    world.faults.yield_at_every_step();
+    let mut second = pin!(world.live(&access));
+    {
+        let mut reader = pin!(world.live(&access));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(reader.as_mut().poll(&mut cx).is_pending());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+    }
+    world.faults.run_smoothly();
+    let refused = second.await;
+    assert!(matches!(refused, Err(Error::Unavailable(Unavailable::Epoch))), "{refused:?}");
+    assert!(world.live(&access).await.is_ok(), "the next caller reads");
+}
+
+#[tokio::test]
 async fn a_reader_that_is_dropped_makes_way_for_the_next() {
     let world = World::new().await;
     let (_, access) = world.open().await;

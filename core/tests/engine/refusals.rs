@@ -1,6 +1,8 @@
 //! What is refused, and that a refusal burns nothing.
 
-use mintage::{Change, Denied, Error, Lifetime, Policy, Status, Unauthenticated, grant::Refusal};
+use mintage::{
+    Change, Client, Denied, Error, Lifetime, Policy, Status, Unauthenticated, grant::Refusal,
+};
 
 use crate::world::*;
 
@@ -104,11 +106,16 @@ async fn a_step_up_with_a_dead_bearer_spends_nothing() {
 async fn a_bearer_of_another_client_or_tenant_is_nobody() {
     let world = World::new().await;
     let (login, access) = world.open().await;
-    for client in [acme_app(), other()] {
+    let namesake = Client { tenant: other().tenant, ..acme() };
+    for (client, why) in [
+        (acme_app(), Unauthenticated::OtherClient),
+        (other(), Unauthenticated::OtherTenant),
+        (namesake, Unauthenticated::OtherTenant),
+    ] {
         let opened = world.exchange(&Way::open(&login).by(client.clone())).await;
-        assert!(matches!(opened, Err(Error::Unauthenticated(_))), "{opened:?}");
+        assert!(matches!(opened, Err(Error::Unauthenticated(it)) if it == why), "{opened:?}");
         let live = world.engine.authenticate::<mintage::AnyStatus>(&client, &access).await;
-        assert!(matches!(live, Err(Error::Unauthenticated(_))));
+        assert!(matches!(live, Err(Error::Unauthenticated(it)) if it == why), "{live:?}");
     }
 }
 
@@ -173,6 +180,9 @@ async fn a_clock_that_steps_back_mints_nothing() {
         Err(Error::Unavailable(why)) => assert_eq!(why.change(), Change::Unchanged),
         other => panic!("{other:?}"),
     }
+    let login = mintage::LogIn::new(root(), Status::Standard);
+    let minted = world.engine.log_in(&acme(), login).await;
+    assert!(minted.is_err(), "where no record has seen a later instant, the process has");
     world.clock.set(start() + time::Duration::seconds(10));
     assert!(world.exchange(&Way::redeem(&token)).await.is_ok());
 }

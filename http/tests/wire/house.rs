@@ -45,7 +45,7 @@ pub(crate) struct House {
 impl House {
     /// A server with the crate's own endpoints, and no limit.
     pub(crate) async fn open() -> Self {
-        Self::with(Arc::new(NoLimit), |gateway| gateway.routes()).await
+        Self::with(Arc::new(NoLimit), Gateway::routes).await
     }
 
     /// A server with these routes.
@@ -100,10 +100,10 @@ impl House {
         clock.advance(Lifetime::from_secs(10));
         let body_limit = BodyLimit::default();
         let gateway = Gateway { engine: engine.clone(), limiter, body_limit };
-        let router = gateway.finish(routes(&gateway));
+        let app = gateway.finish(routes(&gateway));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(async move { axum::serve(listener, app).await });
         Self { address, engine, clock, faults, people, client, delegate }
     }
 

@@ -1,9 +1,9 @@
-//! The endpoints.
+//! `POST /access_token`: the endpoint that all of this is for.
 
 use axum::{
     Extension,
-    http::{HeaderMap, HeaderName, StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, StatusCode},
+    response::Response,
 };
 use mintage::{
     Credential, Exchange, Exchanged, FieldRule, IdempotencyRef, Identity, OneTimeToken, Status,
@@ -12,20 +12,20 @@ use serde::Serialize;
 
 use crate::{
     extract::{ApiClient, BearerToken, only},
+    fields::Fields,
     gateway::Gateway,
-    json::{Fields, StrictJson},
+    json::StrictJson,
     limit::LimitKey,
-    page,
     wire::{WireError, json},
 };
 
-/// `POST /access_token`: exchanges one authority for an access token.
+/// Exchanges one authority for an access token.
 ///
 /// Judged in this order: the api-key (401), the client's limit (429), the shape of the
 /// `Authorization` header (401), size and type of the body (413, 415), every field, the header
 /// `idempotency-ref` and the mix of authorities (400), the limit of the one-time token's locator
 /// (429), and then the engine.
-pub(crate) async fn access_token(
+pub(crate) async fn exchange(
     Extension(gateway): Extension<Gateway>,
     ApiClient(client): ApiClient,
     bearer: Option<BearerToken>,
@@ -114,48 +114,4 @@ fn idempotency_ref(headers: &HeaderMap, fields: &mut Fields<'_>) -> Option<Idemp
             None
         }
     }
-}
-
-/// `GET /identities`: those that the credential behind an auth token may act for.
-pub(crate) async fn identities(
-    Extension(gateway): Extension<Gateway>,
-    ApiClient(client): ApiClient,
-    BearerToken(bearer): BearerToken,
-    uri: axum::http::Uri,
-) -> Result<Response, WireError> {
-    let page = page::read(uri.query().unwrap_or_default())?;
-    let page = gateway.engine.identities(&client, &bearer, page).await?;
-    let listed = Listed {
-        response_count: page.identities.len(),
-        count: page.count,
-        identities: page.identities,
-    };
-    Ok(json(StatusCode::OK, &listed))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    identities: Vec<Identity>,
-    /// How many there are.
-    count: u64,
-    /// How many are in this answer.
-    response_count: usize,
-}
-
-/// `POST /logout`: ends the login behind an auth or access token, and what came from it. Whatever
-/// body it has is not looked at.
-pub(crate) async fn log_out(
-    Extension(gateway): Extension<Gateway>,
-    ApiClient(client): ApiClient,
-    BearerToken(bearer): BearerToken,
-) -> Result<StatusCode, WireError> {
-    gateway.engine.log_out(&client, &bearer).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// `GET /.well-known/jwks.json`: the public keys, for anybody (RFC 7517 §5, §8.5).
-pub(crate) async fn jwks(Extension(gateway): Extension<Gateway>) -> Result<Response, WireError> {
-    let keys = gateway.engine.verifying_keys().await?;
-    Ok(([(CONTENT_TYPE, "application/jwk-set+json")], keys.to_jwks()).into_response())
 }

@@ -1,15 +1,49 @@
-//! `offset` and `limit`: which part of a list is asked for.
+//! `GET /identities`: on whose behalf a person may act, page by page.
 
-use mintage::{Error, FieldRule, InvalidField, Page};
+use axum::{
+    Extension,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use mintage::{Error, FieldRule, Identity, IdentityPage, InvalidField, Page};
+use serde::Serialize;
 
-use crate::wire::WireError;
+use crate::{
+    extract::{ApiClient, BearerToken},
+    gateway::Gateway,
+    wire::{WireError, json},
+};
+
+/// Lists the identities that the credential behind an auth token may act for.
+pub(crate) async fn list(
+    Extension(gateway): Extension<Gateway>,
+    ApiClient(client): ApiClient,
+    BearerToken(bearer): BearerToken,
+    uri: Uri,
+) -> Result<Response, WireError> {
+    let page = page(uri.query().unwrap_or_default())?;
+    let IdentityPage { identities, count } =
+        gateway.engine.identities(&client, &bearer, page).await?;
+    let response_count = identities.len();
+    Ok(json(StatusCode::OK, &Listed { identities, count, response_count }))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    identities: Vec<Identity>,
+    /// How many there are.
+    count: u64,
+    /// How many are in this answer.
+    response_count: usize,
+}
 
 /// Reads the query: `offset` from 0 on, by default 0; `limit` from 1 to 100, by default 20. Other
 /// names are ignored.
 ///
 /// # Errors
 /// 400 naming each that is no such number (`RANGE`), or is given twice (`AT_MOST`).
-pub(crate) fn read(query: &str) -> Result<Page, WireError> {
+fn page(query: &str) -> Result<Page, WireError> {
     let mut invalid = Vec::new();
     let offset = number(query, "offset", ["0", "4294967295"], 0, &mut invalid);
     let limit = number(query, "limit", ["1", "100"], 20, &mut invalid);
