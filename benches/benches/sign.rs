@@ -36,10 +36,7 @@ fn try_sign(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let key = SigningKey::from_pkcs8_der(raw.to_pkcs8_der()?.as_bytes(), Algorithm::EdDsa)?;
     let token = minted(&claims, &key)?;
     let token = token.expose();
-    let signed = token
-        .rsplit_once('.')
-        .map_or(token, |(signed, _)| signed)
-        .as_bytes();
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed).as_bytes();
 
     let raw_public = raw.verifying_key();
     let raw_signature = raw.sign(signed);
@@ -92,10 +89,7 @@ fn claims() -> Result<Claims, Box<dyn Error>> {
         id: GrantId::from_bytes([7; GrantId::BYTES]),
         login: Some(GrantId::from_bytes([8; GrantId::BYTES])),
         credential: Credential::new(CredentialType::Root, CredentialId::new("1001")?),
-        identity: Some(Identity::new(
-            IdentityType::Corporate,
-            IdentityId::new("5001")?,
-        )),
+        identity: Some(Identity::new(IdentityType::Corporate, IdentityId::new("5001")?)),
         issued_at: NOW,
         expires_at: NOW.after(Lifetime::from_mins(60)),
         auth_time: NOW,

@@ -33,7 +33,11 @@ pub(crate) async fn exchange(
     body: StrictJson,
 ) -> Result<Response, WireError> {
     let mut fields = body.fields();
-    refuse_wrong_mix(&mut fields, bearer.is_some());
+    // The engine says the same, but later: so it stands in one answer with the other fields.
+    let (has_token, has_assertion) = (fields.has("token"), fields.has("clientAssertion"));
+    for wrong in Exchange::invalid_mix(bearer.is_some(), has_token, has_assertion) {
+        fields.refuse(wrong.field, wrong.rule, &wrong.params);
+    }
     let identity = fields.identity();
     let token = fields.optional_secret("token");
     let client_assertion = fields.optional_secret("clientAssertion");
@@ -70,26 +74,6 @@ struct AccessToken<'a> {
     identity: &'a Identity,
     credentials: &'a Credential,
     status: Status,
-}
-
-/// What the engine says of a mix of authorities that is on no row of its table, so far as that can
-/// be told by what is there: said here too, so that it stands in one answer with the other fields.
-fn refuse_wrong_mix(fields: &mut Fields<'_>, bearer: bool) {
-    let present = [
-        ("Authorization", bearer),
-        ("token", fields.has("token")),
-        ("clientAssertion", fields.has("clientAssertion")),
-    ];
-    let (rule, listed) = match present.map(|(_, there)| there) {
-        [false, false, false] => (FieldRule::AtLeast, present.map(|(name, _)| (name, true))),
-        [true, _, true] | [_, true, true] => (FieldRule::Exactly, present),
-        _ => return,
-    };
-    let names = || listed.iter().filter(|(_, is)| *is).map(|(name, _)| *name);
-    let params: Vec<_> = std::iter::once("1").chain(names()).collect();
-    for name in names() {
-        fields.refuse(name, rule, &params);
-    }
 }
 
 /// The client's own name for this attempt. A malformed one must not pass as none: the client would

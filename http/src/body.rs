@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU32, time::Duration};
 use axum::{
     extract::Request,
     http::{
-        HeaderMap,
+        HeaderMap, StatusCode,
         header::{CONTENT_ENCODING, CONTENT_TYPE},
     },
 };
@@ -70,13 +70,15 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) async fn read_json(request: Request, limit: BodyLimit) -> Result<Vec<u8>, WireError> {
     let announced = request.body().size_hint().lower();
     if announced > u64::from(limit.0) {
-        return Err(WireError::PAYLOAD_TOO_LARGE);
+        return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
     }
     if !is_json(request.headers()) {
-        return Err(WireError::UNSUPPORTED_MEDIA_TYPE);
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
     }
     let reading = collect(request, limit.as_bytes());
-    tokio::time::timeout(DEADLINE, reading).await.unwrap_or(Err(WireError::REQUEST_TIMEOUT))
+    tokio::time::timeout(DEADLINE, reading)
+        .await
+        .unwrap_or_else(|_| Err(StatusCode::REQUEST_TIMEOUT.into()))
 }
 
 async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, WireError> {
@@ -90,7 +92,7 @@ async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, WireError> {
             continue;
         };
         if data.len() > limit - bytes.len() {
-            return Err(WireError::PAYLOAD_TOO_LARGE);
+            return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
         }
         bytes.extend_from_slice(&data);
     }

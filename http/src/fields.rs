@@ -17,7 +17,8 @@ use crate::wire::WireError;
 /// | field | rule | refused |
 /// |---|---|---|
 /// | whatever is required | `REQUIRED` | nothing; for a path: what should be an object is none (reported once, under the object's name) |
-/// | a text, a secret | `HAS_TEXT` | no string, empty, blank, or with a NUL in it |
+/// | a text | `HAS_TEXT` | no string, empty, blank, or with a NUL in it |
+/// | a secret | `HAS_TEXT` | no string, empty, or with a NUL in it |
 /// | a word | `IN`, with the words | no string, another word |
 /// | `identity.id` | `REGEX`, with the pattern | no string, other characters than digits |
 /// | | `SIZE`, with both bounds | more than 20 digits |
@@ -40,12 +41,7 @@ impl<'a> Fields<'a> {
 
     /// A required text.
     pub fn text(&mut self, name: &'static str) -> Option<&'a str> {
-        let value = self.required(name)?;
-        let text = value.as_str().filter(|text| has_text(text));
-        if text.is_none() {
-            self.refuse(name, FieldRule::HasText, &[]);
-        }
-        text
+        self.text_where(name, |text| !text.trim().is_empty())
     }
 
     /// A text that may be left out.
@@ -53,14 +49,15 @@ impl<'a> Fields<'a> {
         if self.has(name) { self.text(name) } else { None }
     }
 
-    /// A required text that nobody may see.
+    /// A required text that nobody may see. Whether a text that is there is any good is for
+    /// others to say, so a blank one will do.
     pub fn secret(&mut self, name: &'static str) -> Option<SecretText> {
-        self.text(name).map(SecretText::new)
+        self.text_where(name, |text| !text.is_empty()).map(SecretText::new)
     }
 
     /// A secret text that may be left out.
     pub fn optional_secret(&mut self, name: &'static str) -> Option<SecretText> {
-        self.optional_text(name).map(SecretText::new)
+        if self.has(name) { self.secret(name) } else { None }
     }
 
     /// A required word, one of these.
@@ -116,6 +113,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    fn text_where(&mut self, name: &'static str, is: impl Fn(&str) -> bool) -> Option<&'a str> {
+        let value = self.required(name)?;
+        let text = value.as_str().filter(|text| is(text) && !text.contains('\0'));
+        if text.is_none() {
+            self.refuse(name, FieldRule::HasText, &[]);
+        }
+        text
+    }
+
     fn required(&mut self, name: &'static str) -> Option<&'a Value> {
         self.find(name).map_err(|missing| self.refuse(missing, FieldRule::Required, &[])).ok()
     }
@@ -134,8 +140,4 @@ impl<'a> Fields<'a> {
             }
         }
     }
-}
-
-fn has_text(text: &str) -> bool {
-    !text.trim().is_empty() && !text.contains('\0')
 }

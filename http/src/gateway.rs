@@ -51,10 +51,9 @@ impl Gateway {
     /// extractors of this crate. To be called last, after the host's state was given.
     ///
     /// * Every answer carries `request-ref` and `cache-control: no-store`.
-    /// * Unknown paths answer 404 and unknown methods 405 with `allow`; a fallback that the router
-    ///   has is replaced.
-    /// * Errors that a framework writes as plain text get the body of the wire; those whose status
-    ///   has none lose theirs.
+    /// * Errors whose body is not JSON get the one that the wire has for their status, or none: those
+    ///   of axum and of the host, unknown paths (404) and unknown methods (405 with `allow`) among
+    ///   them.
     /// * A handler that panics answers 500.
     /// * A body that nobody has read is read and dropped, within bounds, so that the caller sees
     ///   the answer instead of a reset connection.
@@ -62,8 +61,6 @@ impl Gateway {
     /// Requests that hyper refuses itself (a head that is no HTTP, or too large) never get here.
     pub fn finish(&self, router: Router) -> Router {
         router
-            .fallback(async || WireError::NOT_FOUND)
-            .method_not_allowed_fallback(async || WireError::METHOD_NOT_ALLOWED)
             .layer(DefaultBodyLimit::max(self.body_limit.as_bytes()))
             .layer(middleware::from_fn_with_state(self.clone(), envelope::seal))
     }

@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::{body, fields::Fields, gateway, wire::WireError};
 
-/// The body of a request: one JSON object, read strictly (RFC 8259, and RFC 8725 §2.4's lesson).
+/// The body of a request: one JSON object, read strictly (RFC 8259).
 ///
 /// Refused with 400 are a body that is empty, not UTF-8, not JSON, nested more than 127 deep,
-/// followed by anything, or not an object; and one in which any object names a member twice, names
-/// being compared after their escapes are undone. Refused with 413, 415 and 408 are bodies that are
-/// longer than the [`BodyLimit`](crate::BodyLimit), not declared as JSON, or too slow.
+/// followed by anything, or not an object; and one in which any object names a member twice (RFC
+/// 8259 §4), names being compared after their escapes are undone. Refused with 413, 415 and 408 are
+/// bodies that are longer than the [`BodyLimit`](crate::BodyLimit), not declared as JSON, or too
+/// slow.
 ///
 /// ```
 /// use mintage::SecretText;

@@ -31,7 +31,7 @@ use crate::limit::Exceeded;
 /// | [`TooManyCalls`](Self::TooManyCalls) | 429 | none; `x-ratelimit-limit`, `x-ratelimit-reset`, `Retry-After` |
 /// | [`Error::Internal`], [`Unfinished`](Self::Unfinished) | 500 | none |
 /// | [`Error::Unavailable`] | 503 | none; `Retry-After: 1` |
-/// | [`Other`](Self::Other) | its own | `code`, `message`; none where the row of its status above says so |
+/// | [`Status`](Self::Status), [`Other`](Self::Other) | its own | `code`, `message`; none where the row of its status above says so |
 ///
 /// The challenge of a 401 (RFC 9110 §11.6.1 demands one) tells what to do next:
 ///
@@ -55,11 +55,13 @@ pub enum WireError {
     TooManyCalls(Exceeded),
     /// A handler asks for what only [`Gateway::finish`](crate::Gateway::finish) provides: 500.
     Unfinished,
-    /// Any other failure.
+    /// Any other failure, in the words that its status always has: `NOT_FOUND`.
+    Status(StatusCode),
+    /// Any other failure, in words of its own.
     Other {
         /// Its status.
         status: StatusCode,
-        /// A stable word for programs, in capitals: `NOT_FOUND`.
+        /// A stable word for programs, in capitals: `NAME_TAKEN`.
         code: &'static str,
         /// A sentence for people: what is wrong, and what to do.
         message: &'static str,
@@ -67,36 +69,16 @@ pub enum WireError {
 }
 
 impl WireError {
-    pub(crate) const NOT_FOUND: Self = Self::Other {
-        status: StatusCode::NOT_FOUND,
-        code: "NOT_FOUND",
-        message: "There is nothing at this path.",
-    };
-    pub(crate) const METHOD_NOT_ALLOWED: Self = Self::Other {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        code: "METHOD_NOT_ALLOWED",
-        message: "This path does not take this method: the `allow` header names those that it does.",
-    };
-    pub(crate) const REQUEST_TIMEOUT: Self = Self::Other {
-        status: StatusCode::REQUEST_TIMEOUT,
-        code: "REQUEST_TIMEOUT",
-        message: "The body did not arrive in time: send the request again.",
-    };
-    pub(crate) const PAYLOAD_TOO_LARGE: Self = Self::Other {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        code: "PAYLOAD_TOO_LARGE",
-        message: "The body is larger than is accepted here.",
-    };
-    pub(crate) const UNSUPPORTED_MEDIA_TYPE: Self = Self::Other {
-        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        code: "UNSUPPORTED_MEDIA_TYPE",
-        message: "The body must be JSON, not compressed: send `content-type: application/json`.",
-    };
-
     /// One field that breaks a rule that only the host knows: 400.
     #[must_use]
     pub fn invalid(field: InvalidField) -> Self {
         Self::Engine(Error::Invalid(vec![field]))
+    }
+}
+
+impl From<StatusCode> for WireError {
+    fn from(status: StatusCode) -> Self {
+        Self::Status(status)
     }
 }
 
@@ -115,7 +97,8 @@ impl fmt::Display for WireError {
             Self::NoBearer => f.write_str("an `authorization: Bearer` header is needed"),
             Self::TooManyCalls(exceeded) => exceeded.fmt(f),
             Self::Unfinished => f.write_str("the router was not finished: call `Gateway::finish`"),
-            Self::Other { status, message, .. } => write!(f, "{}: {message}", status.as_str()),
+            Self::Status(status) => f.write_str(message(*status)),
+            Self::Other { message, .. } => f.write_str(message),
         }
     }
 }
@@ -145,8 +128,8 @@ impl IntoResponse for WireError {
                 response
             }
             Self::Unfinished => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-            Self::Other { status, .. } if has_no_body(status) => status.into_response(),
-            Self::Other { status, code, message } => json(status, &Other { code, message }),
+            Self::Status(status) => other(status, &code(status), message(status)),
+            Self::Other { status, code, message } => other(status, code, message),
         }
     }
 }
@@ -165,9 +148,7 @@ fn answer(error: &Error) -> Response {
             }
             response
         }
-        Error::Unavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
-        }
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         // `Internal`, and whatever a later engine may add: ours to mend, so 500.
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -202,6 +183,37 @@ fn invalid(fields: &[InvalidField]) -> Response {
     json(StatusCode::BAD_REQUEST, &refused)
 }
 
+/// An error that is in no row of its own; or one that is, whose row says what its body is.
+fn other(status: StatusCode, code: &str, message: &'static str) -> Response {
+    match status {
+        StatusCode::BAD_REQUEST => WireError::Malformed(message.into()).into_response(),
+        _ if has_no_body(status) => status.into_response(),
+        _ => json(status, &Other { code, message }),
+    }
+}
+
+/// `Not Found` → `NOT_FOUND`.
+fn code(status: StatusCode) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    reason(status).chars().map(word).collect()
+}
+
+fn message(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "The request cannot be understood.",
+        404 => "There is nothing at this path.",
+        405 => "This path does not take this method: `allow` names those that it takes.",
+        408 => "The body did not arrive in time: send the request again.",
+        413 => "The body is longer than is accepted here.",
+        415 => "The body must be JSON: send `content-type: application/json`, not compressed.",
+        _ => reason(status),
+    }
+}
+
+fn reason(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Refused")
+}
+
 /// An answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
@@ -218,28 +230,23 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LockedUntil(OffsetDateTime);
 
-/// Makes an answer that did not come from here keep to the wire: an error that a framework wrote
-/// as plain text gets the body that its status has, and one that has none loses it.
+/// Makes an answer keep to the wire, whoever gave it: an error that a framework wrote as plain text
+/// gets the body that its status has, or loses it; a 423 and a 503 say when to come again.
 pub(crate) fn conform(mut response: Response, now: OffsetDateTime) -> Response {
     if let Some(LockedUntil(until)) = response.extensions_mut().remove() {
         let millis = (until - now).whole_milliseconds().max(1).unsigned_abs();
         set(response.headers_mut(), RETRY_AFTER, &millis.div_ceil(1000).to_string());
     }
     let status = response.status();
-    if has_no_body(status) {
-        return replaced(response, Body::empty(), None);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
     }
     let failed = status.is_client_error() || status.is_server_error();
-    if !failed || is_json(response.headers()) {
+    if !failed || (is_json(response.headers()) && !has_no_body(status)) {
         return response;
     }
-    let message = status.canonical_reason().unwrap_or("The request was refused");
-    let body = if status == StatusCode::BAD_REQUEST {
-        serde_json::to_vec(&Refused { message: message.into(), syntax_errors: None })
-    } else {
-        serde_json::to_vec(&Other { code: &code(message), message })
-    };
-    replaced(response, body.unwrap_or_default().into(), Some("application/json"))
+    let (own, body) = WireError::from(status).into_response().into_parts();
+    replaced(response, body, own.headers.get(CONTENT_TYPE).cloned())
 }
 
 /// The statuses whose answers have no body.
@@ -252,23 +259,15 @@ fn is_json(headers: &HeaderMap) -> bool {
     value.is_some_and(|value| value.contains("json"))
 }
 
-fn replaced(response: Response, body: Body, content_type: Option<&'static str>) -> Response {
+fn replaced(response: Response, body: Body, content_type: Option<HeaderValue>) -> Response {
     let (mut parts, _) = response.into_parts();
     for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRANSFER_ENCODING] {
         parts.headers.remove(name);
     }
     if let Some(content_type) = content_type {
-        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        parts.headers.insert(CONTENT_TYPE, content_type);
     }
     Response::from_parts(parts, body)
-}
-
-/// `Unprocessable Entity` → `UNPROCESSABLE_ENTITY`.
-fn code(reason: &str) -> String {
-    let word = |c: char| {
-        if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }
-    };
-    reason.chars().map(word).collect()
 }
 
 /// Sets a header; one whose text no header can hold is left out.

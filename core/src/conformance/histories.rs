@@ -1,28 +1,28 @@
 //! Random concurrent histories: is there an order in which the specification answers so?
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use proptest::collection::vec;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use super::{
     Violation,
     joined::{Joined, join_all},
     model::{Answer, Model, Op},
-    moves::{Cast, HISTORY, Move, moves, on_random},
-    scene::{Outcome, Scene},
+    moves::{Cast, HISTORY, Move, on_random, tasks},
+    scene::{Outcome, S, Scene},
 };
 use crate::grant::Context;
 
 /// How many histories are tried.
-const ROUNDS: u32 = 60;
+const ROUNDS: u32 = 100;
 /// How many tasks run beside each other.
 const TASKS: usize = 3;
 /// How many moves each makes.
 const MOVES: usize = 4;
 
 pub(super) async fn concurrent_histories_have_an_order(scene: &Scene<'_>) -> Outcome {
-    let tasks = vec(vec(moves(HISTORY), 1..=MOVES), 1..=TASKS);
-    on_random(scene, ROUNDS, tasks, |tasks| {
+    on_random(scene, ROUNDS, tasks(&HISTORY, 1..=TASKS, 1..=MOVES), |tasks| {
         let scene = scene.in_the_year(2100);
         Box::pin(async move { has_an_order(&scene, &tasks).await })
     })
@@ -33,7 +33,7 @@ async fn has_an_order(scene: &Scene<'_>, tasks: &[Vec<Move>]) -> Outcome {
     let cast = Cast::new(scene)?;
     let clock = AtomicU64::new(0);
     let prelude: Vec<Move> = Cast::prelude().collect();
-    let finale: Vec<Move> = Cast::finale().map(|it| Move { tick: HISTORY[0], ..it }).collect();
+    let finale: Vec<Move> = Cast::finale().map(|it| Move { tick: 2 * S, ..it }).collect();
 
     let mut history = vec![run(scene, &cast, &clock, &prelude).await?];
     let order = scene.shuffled(tasks.len());
@@ -46,7 +46,7 @@ async fn has_an_order(scene: &Scene<'_>, tasks: &[Vec<Move>]) -> Outcome {
     }
     history.push(run(scene, &cast, &clock, &finale).await?);
 
-    if is_ordered(&Model::default(), &history, &mut vec![0; history.len()]) {
+    if Search::succeeds(&history) {
         return Ok(());
     }
     let mut calls: Vec<&Call> = history.iter().flatten().collect();
@@ -88,27 +88,42 @@ async fn run(
     Ok(calls)
 }
 
-/// Whether what each task has yet to do, from its place in `done` on, can be put in an order that
-/// the specification answers so, and in which no call comes before one that had ended when it began.
-fn is_ordered(model: &Model, tasks: &[Vec<Call>], done: &mut Vec<usize>) -> bool {
-    let next: Vec<(usize, &Call)> = tasks
-        .iter()
-        .enumerate()
-        .filter_map(|(task, calls)| Some((task, calls.get(done[task])?)))
-        .collect();
-    let Some(first_end) = next.iter().map(|(_, call)| call.ended).min() else { return true };
-    next.into_iter().filter(|(_, call)| call.began < first_end).any(|(task, call)| {
-        done[task] += 1;
-        let explained = model
-            .judgements(&call.op, &call.cx)
-            .iter()
-            .filter(|decision| decision.answer == call.answer)
-            .any(|decision| {
-                let mut after = model.clone();
-                after.write(decision, call.cx.now);
-                is_ordered(&after, tasks, done)
-            });
-        done[task] -= 1;
-        explained
-    })
+/// Looks for an order of all calls that the specification answers so, in which no call comes before
+/// one that had ended when it began.
+struct Search<'a> {
+    tasks: &'a [Vec<Call>],
+    /// Where it has been in vain: how far each task was, and the records then.
+    in_vain: HashMap<Vec<usize>, Vec<Model>>,
+}
+
+impl<'a> Search<'a> {
+    fn succeeds(tasks: &'a [Vec<Call>]) -> bool {
+        let mut search = Self { tasks, in_vain: HashMap::new() };
+        search.goes_on(&Model::default(), &mut vec![0; tasks.len()])
+    }
+
+    fn goes_on(&mut self, model: &Model, done: &mut Vec<usize>) -> bool {
+        let calls = |(task, calls): (usize, &'a Vec<Call>)| Some((task, calls.get(done[task])?));
+        let next: Vec<(usize, &Call)> = self.tasks.iter().enumerate().filter_map(calls).collect();
+        let Some(first_end) = next.iter().map(|(_, call)| call.ended).min() else { return true };
+        if self.in_vain.get(done).is_some_and(|models| models.contains(model)) {
+            return false;
+        }
+        for (task, call) in next.into_iter().filter(|(_, call)| call.began < first_end) {
+            for decision in model.judgements(&call.op, &call.cx) {
+                if decision.answer == call.answer {
+                    let mut after = model.clone();
+                    after.write(&decision, call.cx.now);
+                    done[task] += 1;
+                    let found = self.goes_on(&after, done);
+                    done[task] -= 1;
+                    if found {
+                        return true;
+                    }
+                }
+            }
+        }
+        self.in_vain.entry(done.clone()).or_default().push(model.clone());
+        false
+    }
 }

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     grant::{
-        Active, First, Grant, Issue, Issued, Minted, Purpose, Refusal, State, Strength, Terms,
+        Active, First, Grant, HEAD_STEP, Issue, Issued, Minted, Purpose, Refusal, State, Strength,
+        Terms,
     },
     instant::{Lifetime, Timestamp},
     keys::Algorithm,
@@ -156,7 +157,6 @@ pub(super) async fn the_same_issue_again_gives_the_same_grant(scene: &Scene<'_>)
     let token = ana.one_time(None, Strength::Standard);
     let issued = scene.granted(&token.issue, scene.at(0)).await?;
     scene.repeated(&token.issue, scene.at(MIN - 1), &issued).await?;
-    scene.expired(&token.issue, scene.at(MIN)).await?;
 
     let login = ana.login(Strength::Standard);
     let logged_in = scene.granted(&login, scene.at(0)).await?;
@@ -206,6 +206,34 @@ pub(super) async fn a_taken_id_is_never_overwritten(scene: &Scene<'_>) -> Outcom
     scene.refused(&login, scene.at(2 * S), Refusal::Revoked).await
 }
 
+pub(super) async fn a_token_has_the_scope_that_was_granted(scene: &Scene<'_>) -> Outcome {
+    let mut ana = scene.person()?;
+    let granted = Some(scene.valid(Scope::new("read write"))?);
+    let narrowed = Some(scene.valid(Scope::new("read"))?);
+    ana.scope.clone_from(&granted);
+    for (asked, has) in [(None, &granted), (narrowed.clone(), &narrowed)] {
+        let mut login = ana.login(Strength::Standard);
+        if let First::Token { mint, .. } = &mut login.first {
+            mint.scope.clone_from(&asked);
+        }
+        let login = scene.granted(login, scene.at(0)).await?;
+        let mut open = ana.open(&login);
+        open.mint.scope.clone_from(&asked);
+        let child = scene.granted(open, scene.at(0)).await?;
+        let mut token = ana.gets(Strength::SteppedUp { until: None }, 0).await?;
+        token.redeem.mint.scope.clone_from(&asked);
+        let stepped = scene.granted(token.step_up(&child), scene.at(0)).await?;
+        let mut token = ana.gets(Strength::Standard, 0).await?;
+        token.redeem.mint.scope.clone_from(&asked);
+        let bought = scene.granted(&token.redeem, scene.at(0)).await?;
+        for grant in [login, child, stepped, bought] {
+            scene.same("its scope", has, &scene.active(&grant)?.minted.scope)?;
+            scene.same("the scope of its terms", &granted, &grant.terms.scope)?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn one_of_many_assertions_wins(scene: &Scene<'_>) -> Outcome {
     for _ in 0..8 {
         let ana = scene.person()?;
@@ -253,7 +281,18 @@ pub(super) async fn a_head_covers_its_grants(scene: &Scene<'_>) -> Outcome {
     scene.same("one head", &brief.generation, &long.generation)?;
     let limit = scene.active(&long)?.minted.expires_at;
     scene.same("the end of the long one", &scene.instant(1).after(absolute), &limit)?;
-    scene.granted(touch(&long), scene.at(300 * 24 * HOUR)).await.map(|_| ())
+    scene.granted(touch(&long), scene.at(300 * 24 * HOUR)).await?;
+
+    // Whoever asks for a longer life than the head covers does not get it.
+    let bob = scene.person()?;
+    let mut beyond = bob.login(Strength::Standard);
+    beyond.covers = Lifetime::ZERO;
+    if let First::Token { mint, .. } = &mut beyond.first {
+        mint.absolute = Lifetime::MAX;
+    }
+    let beyond = scene.granted(beyond, scene.at(0)).await?;
+    let limit = scene.active(&beyond)?.minted.expires_at;
+    scene.same("its end, with its head", &scene.instant(0).after(HEAD_STEP), &limit)
 }
 
 /// The one answer that granted something new.

@@ -82,6 +82,7 @@ mod revoking;
 mod scene;
 mod sequences;
 mod stepping_up;
+mod telling;
 mod touching;
 
 /// The one list of cases: a case is a function in one of the modules above, and an entry here.
@@ -100,12 +101,15 @@ macro_rules! __mintage_conformance_cases {
                 the_same_issue_again_gives_the_same_grant,
                 /// An id that is taken is never given away, and its record is left as it was.
                 a_taken_id_is_never_overwritten,
+                /// A token has the scope of its terms, unless it was narrowed.
+                a_token_has_the_scope_that_was_granted,
                 /// A client assertion buys one grant, however often it is presented at once.
                 one_of_many_assertions_wins,
                 /// A client assertion is known as spent until its own end, though what it bought
                 /// ended before.
                 a_spent_assertion_is_known_beyond_its_grant,
-                /// A head is kept as long as the longest grant that was issued under it.
+                /// A head is kept as long as the longest grant that was issued under it is to live, and
+                /// no grant lives longer.
                 a_head_covers_its_grants,
             }
             redeeming {

@@ -1,6 +1,6 @@
 //! The model: operations and answers as values, and the records as the specification leaves them.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use crate::{
     grant::{
@@ -66,12 +66,6 @@ impl Answer {
     }
 }
 
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
 impl From<Verdict> for Answer {
     fn from(verdict: Verdict) -> Self {
         match verdict {
@@ -131,7 +125,7 @@ impl Op {
 }
 
 /// The records, as the specification leaves them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Model {
     heads: BTreeMap<Locator, Head>,
     grants: BTreeMap<GrantId, Grant>,
@@ -188,8 +182,11 @@ impl Model {
     /// Every decision that a store may come to: beyond its `keep_until` a record may be there or
     /// not, and "unknown" and "expired" are one answer.
     pub(super) fn judgements(&self, op: &Op, cx: &Context) -> Vec<Decision<Answer>> {
-        let latest = self.latest.max(cx.now);
-        let as_kept = [cx.now, latest].map(|now| self.kept_at(now).judge(op, cx));
+        // It may judge so by this operation's clock, or have dropped the record at an earlier one.
+        let as_kept = [cx.now, self.latest.max(cx.now)]
+            .into_iter()
+            .filter(|now| !self.keeps_all_at(*now))
+            .map(|now| self.kept_at(now).judge(op, cx));
         [self.judge(op, cx)].into_iter().chain(as_kept).collect()
     }
 
@@ -202,6 +199,11 @@ impl Model {
         for grant in decision.grants.iter().flatten() {
             self.grants.insert(grant.id, grant.clone());
         }
+    }
+
+    fn keeps_all_at(&self, now: Timestamp) -> bool {
+        self.heads.values().all(|head| now < head.keep_until)
+            && self.grants.values().all(|grant| now < grant.keep_until)
     }
 
     fn kept_at(&self, now: Timestamp) -> Self {

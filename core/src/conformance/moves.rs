@@ -1,6 +1,9 @@
 //! Random moves of a small cast: few tokens, few logins, few attempts, so that they often meet.
 
+use std::{fmt::Debug, iter::repeat_n, ops::RangeInclusive};
+
 use proptest::{
+    collection::vec,
     prelude::Strategy,
     sample::select,
     strategy::ValueTree,
@@ -76,41 +79,125 @@ pub(super) enum Odd {
     Unresolved,
     /// A replay is forgiven; a revocation of all is up to a minute ago.
     Mild,
-    /// An elevation has an end; a head has to be kept longer.
+    /// An elevation has no end; a head has to be kept longer.
     Longer,
 }
 
-/// Any move, of which the clock moves by one of these ticks.
-pub(super) fn moves(ticks: &'static [i64]) -> impl Strategy<Value = Move, Tree: Send> {
-    let what = select(WHAT);
-    let whose = select(WHOSE);
-    (what, whose, 0..TOKENS, 0..ATTEMPTS, select(ODD), select(ticks)).prop_map(
-        |(what, whose, token, attempt, odd, tick)| Move { what, whose, token, attempt, odd, tick },
-    )
+/// What moves are drawn from, each with its weight. The first of each is the simplest.
+pub(super) struct Repertoire {
+    what: &'static [(usize, What)],
+    odd: &'static [(usize, Odd)],
+    ticks: &'static [(usize, i64)],
 }
+
+/// So many tasks of so many moves. Most are about one grant, so that they meet.
+pub(super) fn tasks(
+    of: &Repertoire,
+    tasks: RangeInclusive<usize>,
+    moves: RangeInclusive<usize>,
+) -> impl Strategy<Value = Vec<Vec<Move>>, Tree: Send> + use<> {
+    let about_it = weighted(&[(2, true), (1, false)]);
+    let task = vec((about_it, single(of)), moves);
+    (weighted(HOT), vec(task, tasks)).prop_map(|(hot, tasks)| {
+        let focus = |(about_it, it)| if about_it { Move { whose: hot, ..it } } else { it };
+        tasks.into_iter().map(|task| task.into_iter().map(focus).collect()).collect()
+    })
+}
+
+fn single(of: &Repertoire) -> impl Strategy<Value = Move, Tree: Send> + use<> {
+    let whose = select(WHOSE);
+    (weighted(of.what), whose, 0..TOKENS, 0..ATTEMPTS, weighted(of.odd), weighted(of.ticks))
+        .prop_map(|(what, whose, token, attempt, odd, tick)| Move {
+            what,
+            whose,
+            token,
+            attempt,
+            odd,
+            tick,
+        })
+}
+
+fn weighted<T: Copy + Debug + Send + Sync>(
+    of: &'static [(usize, T)],
+) -> impl Strategy<Value = T, Tree: Send> {
+    let each = of.iter().flat_map(|&(weight, value)| repeat_n(value, weight));
+    select(each.collect::<Vec<_>>())
+}
+
+/// One after the other: anything, and the clock moves mostly little, sometimes to just before a
+/// limit or onto it, sometimes back.
+pub(super) const SEQUENCE: Repertoire = Repertoire {
+    what: &[
+        (1, What::Read),
+        (1, What::ReadOneTime),
+        (2, What::Touch),
+        (3, What::Redeem),
+        (3, What::StepUp),
+        (2, What::Open),
+        (2, What::Elevate),
+        (1, What::Issue),
+        (1, What::LogIn),
+        (1, What::Revoke),
+        (1, What::RevokeOneTime),
+        (1, What::RevokeAll),
+    ],
+    odd: &[
+        (8, Odd::Nothing),
+        (2, Odd::Mild),
+        (2, Odd::Longer),
+        (1, Odd::Identity),
+        (1, Odd::Unresolved),
+        (1, Odd::Secret),
+        (1, Odd::Tenant),
+        (1, Odd::Client),
+        (1, Odd::Credential),
+        (1, Odd::Login),
+        (1, Odd::Epoch),
+    ],
+    ticks: &[
+        (16, 0),
+        (1, 1),
+        (6, S),
+        (2, -S),
+        (1, -4 * S),
+        (2, 5 * S),
+        (1, 15 * S - 1),
+        (3, 15 * S),
+        (1, 30 * S - 1),
+        (2, 30 * S),
+        (1, MIN),
+        (1, 5 * MIN - 1),
+        (1, 5 * MIN),
+        (1, 60 * MIN),
+        (1, 11 * 60 * MIN),
+    ],
+};
+
+/// Beside each other: only what writes, nothing wrong with it, and nearly at one instant; here the
+/// tick is counted from the beginning.
+pub(super) const HISTORY: Repertoire = Repertoire {
+    what: &[
+        (2, What::Redeem),
+        (2, What::StepUp),
+        (2, What::Open),
+        (2, What::Touch),
+        (1, What::Elevate),
+        (1, What::LogIn),
+        (2, What::Revoke),
+        (1, What::RevokeOneTime),
+        (1, What::RevokeAll),
+    ],
+    odd: &[(2, Odd::Nothing), (1, Odd::Mild), (1, Odd::Longer)],
+    ticks: &[(1, S), (2, 16 * S), (1, 20 * S)],
+};
+
+/// What moves are mostly about: what is alive after the prelude.
+const HOT: &[(usize, Whose)] =
+    &[(2, Whose::Login(0)), (1, Whose::Child(0, 0)), (1, Whose::Bought(2, None))];
 
 const TOKENS: usize = 4;
 const LOGINS: usize = 2;
 const ATTEMPTS: usize = 3;
-
-const WHAT: &[What] = &[
-    What::Read,
-    What::Touch,
-    What::ReadOneTime,
-    What::Redeem,
-    What::Redeem,
-    What::StepUp,
-    What::StepUp,
-    What::Open,
-    What::Open,
-    What::Elevate,
-    What::Touch,
-    What::Issue,
-    What::LogIn,
-    What::Revoke,
-    What::RevokeOneTime,
-    What::RevokeAll,
-];
 
 const WHOSE: &[Whose] = &[
     Whose::Login(0),
@@ -125,29 +212,6 @@ const WHOSE: &[Whose] = &[
     Whose::Child(1, 0),
     Whose::Child(1, 2),
     Whose::Login(1),
-];
-
-const ODD: &[Odd] = &[
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Nothing,
-    Odd::Mild,
-    Odd::Mild,
-    Odd::Longer,
-    Odd::Longer,
-    Odd::Identity,
-    Odd::Unresolved,
-    Odd::Secret,
-    Odd::Tenant,
-    Odd::Client,
-    Odd::Credential,
-    Odd::Login,
-    Odd::Epoch,
 ];
 
 /// Who makes the moves, with all that they hold.
@@ -180,7 +244,7 @@ impl<'a> Cast<'a> {
         })
     }
 
-    /// Issues everything, and opens something.
+    /// Issues everything, opens something and buys something.
     pub(super) fn prelude() -> impl Iterator<Item = Move> {
         let plain = Move {
             what: What::Issue,
@@ -196,7 +260,9 @@ impl<'a> Cast<'a> {
             whose: Whose::Login(login),
             ..plain
         });
-        issue.chain(log_in).chain([Move { what: What::Open, ..plain }])
+        let open = Move { what: What::Open, ..plain };
+        let redeem = Move { what: What::Redeem, token: 2, ..plain };
+        issue.chain(log_in).chain([open, redeem])
     }
 
     /// Reads everything.
@@ -228,8 +294,9 @@ impl<'a> Cast<'a> {
             }
             What::Open => self.open(it).into(),
             What::Elevate => {
-                let later = now.after(Lifetime::from_mins(1 + 3 * u32::from(it.attempt == 0)));
-                let until = (it.odd == Odd::Longer).then_some(later);
+                let minutes = [4, 1, 10][it.attempt];
+                let until = now.after(Lifetime::from_mins(minutes));
+                let until = (it.odd != Odd::Longer).then_some(until);
                 Elevate { bearer: self.bearer(it), until }.into()
             }
             What::Touch => Touch { bearer: self.bearer(it), slide: SLIDE }.into(),
@@ -270,7 +337,7 @@ impl<'a> Cast<'a> {
         } else {
             issue.terms
         };
-        Issue { covers, terms, ..issue }
+        Issue { terms, covers, ..issue }
     }
 
     fn redeem(&self, it: Move) -> Redeem {
@@ -334,36 +401,6 @@ fn login_of(whose: Whose) -> usize {
         Whose::Bought(_, None) => 0,
     }
 }
-
-/// How far the clock of a sequence moves: mostly little, sometimes to just before a limit or onto
-/// it, sometimes back.
-pub(super) const SEQUENCE: &[i64] = &[
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    1,
-    S,
-    S,
-    S,
-    -S,
-    -4 * S,
-    5 * S,
-    15 * S - 1,
-    15 * S,
-    30 * S - 1,
-    30 * S,
-    MIN,
-    5 * MIN - 1,
-    5 * MIN,
-    60 * MIN,
-    11 * 60 * MIN,
-];
-
-/// When the moves of a history happen, counted from its beginning: nearly at once.
-pub(super) const HISTORY: &[i64] = &[S, S, S, 2 * S, 20 * S, 31 * S];
 
 /// Runs this on so many random values; gives the violation of the smallest that breaks the rule.
 pub(super) async fn on_random<'a, T, R>(

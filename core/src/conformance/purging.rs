@@ -64,7 +64,7 @@ pub(super) async fn a_spent_token_is_kept_as_long_as_what_it_bought(scene: &Scen
             Answer::Granted { grant, .. } => *grant,
             // By its own clock the store has dropped it at once: there is nothing to see.
             Answer::Refused(Refusal::Unknown | Refusal::Head) => return Ok(()),
-            other => return Err(past.violation("a grant", other)),
+            other => return Err(past.violation("a grant", format_args!("{other:?}"))),
         };
         match stands_after_a_purge(past, &bought).await {
             Ok(()) => return Ok(()),
@@ -79,7 +79,7 @@ async fn stands_after_a_purge(past: &Scene<'_>, bought: &Grant) -> Outcome {
         // By its own clock the store has dropped it since.
         Answer::Refused(Refusal::Unknown | Refusal::Head) => return Ok(()),
         Answer::Granted { .. } => {}
-        other => return Err(past.violation("the grant that was bought", other)),
+        other => return Err(past.violation("the grant that was bought", format_args!("{other:?}"))),
     }
     purge(past, MANY, 2 * MIN).await?;
     past.granted(touch(bought), past.at(2 * MIN)).await.map(|_| ())

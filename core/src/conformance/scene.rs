@@ -222,7 +222,9 @@ impl Scene<'_> {
     pub(super) async fn granted(&self, op: impl Into<Op>, cx: Context) -> Result<Grant, Violation> {
         match self.ask(op, cx).await? {
             Answer::Granted { grant, retried: false } => Ok(*grant),
-            other => Err(self.violation("a grant that no attempt had before", other)),
+            other => {
+                Err(self.violation("a grant that no attempt had before", format_args!("{other:?}")))
+            }
         }
     }
 
@@ -255,7 +257,10 @@ impl Scene<'_> {
         match self.ask(op, cx).await? {
             Answer::Refused(Refusal::Expired | Refusal::Unknown)
             | Answer::BearerRefused(Refusal::Expired | Refusal::Unknown) => Ok(()),
-            other => Err(self.violation("Refused(Expired), or Refused(Unknown)", other)),
+            other => {
+                Err(self
+                    .violation("Refused(Expired), or Refused(Unknown)", format_args!("{other:?}")))
+            }
         }
     }
 
@@ -329,8 +334,8 @@ impl Scene<'_> {
     fn note(&self, op: &Op, cx: &Context, answer: &Result<Answer, StoreError>) {
         let after = cx.now.as_millis() - self.base.as_millis();
         self.tell(match answer {
-            Ok(answer) => format!("after {after} ms, {op:?} → {answer:?}"),
-            Err(error) => format!("after {after} ms, {op:?} → {error}"),
+            Ok(answer) => format!("after {after} ms, {op} → {answer}"),
+            Err(error) => format!("after {after} ms, {op} → {error}"),
         });
     }
 }

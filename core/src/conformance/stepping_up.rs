@@ -53,7 +53,13 @@ pub(super) async fn a_superseded_bearer_answers_only_its_own_attempt(scene: &Sce
     scene.bearer_refused(same_name, scene.at(2 * S), Refusal::Superseded).await?;
     scene.granted(&more.redeem, scene.at(2 * S)).await?;
 
-    // Nor does another Bearer get what that attempt bought.
+    // Nor does another attempt get what that one bought,
+    let mut stranger = evidence.step_up(&old);
+    stranger.redeem.attempt = scene.attempt();
+    stranger.redeem.on_replay = OnReplay::Refuse;
+    let replayed = Answer::Replayed { revoked: false };
+    scene.answered(stranger, scene.at(2 * S), replayed).await?;
+    // nor does another Bearer.
     let stranger = evidence.step_up(&child(&ana).await?);
     scene.refused(stranger, scene.at(2 * S), Refusal::Spent).await?;
 

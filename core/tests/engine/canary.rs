@@ -1,7 +1,7 @@
 //! No secret is in any `Debug`, error, event or log line.
 
 use std::{
-    fmt::Debug,
+    fmt::{Debug, Write as _},
     io,
     sync::{Arc, Mutex},
 };
@@ -17,7 +17,7 @@ struct Seen(Arc<Mutex<String>>);
 
 impl Seen {
     fn note(&self, thing: &dyn Debug) {
-        self.0.lock().unwrap().push_str(&format!("{thing:?}\n{thing:#?}\n"));
+        writeln!(self.0.lock().unwrap(), "{thing:?}\n{thing:#?}").unwrap();
     }
 
     fn result<T: Debug>(&self, result: &Result<T, mintage::Error>) {

@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_the_shorter_window_refuses_is_not_counted_in_the_longer() {
+        let governor = governor("3;w=3600, 1;w=10");
+        let client = client("acme");
+        for second in [0, 10, 20] {
+            assert!(governor.check(LimitKey::Client(&client), at(second)).is_ok(), "{second}");
+            for _ in 0..5 {
+                let exceeded = governor.check(LimitKey::Client(&client), at(second)).unwrap_err();
+                assert_eq!(exceeded.window.secs.get(), 10);
+            }
+        }
+    }
+
+    #[test]
     fn keys_are_counted_apart() {
         let governor = governor("1;w=60");
         let (acme, other) = (client("acme"), client("other"));

@@ -6,7 +6,10 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::StatusCode,
+    http::{
+        StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
     response::IntoResponse,
     routing::{get, post},
 };
@@ -35,6 +38,13 @@ fn routes(gateway: &Gateway) -> Router {
         .route("/taken", get(taken))
         .route("/forbidden", get(async || (StatusCode::FORBIDDEN, "why")))
         .route("/bytes", post(async |bytes: Bytes| bytes.len().to_string()))
+        .route(
+            "/why",
+            get(async || (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], "{}")),
+        )
+        .route("/sized", get(async || (StatusCode::CONFLICT, [(CONTENT_LENGTH, "6")], "a text")))
+        .route("/down", get(async || StatusCode::SERVICE_UNAVAILABLE))
+        .route("/bad", get(async || (StatusCode::BAD_REQUEST, "a text")))
         .route("/unpaid", get(async || StatusCode::PAYMENT_REQUIRED))
         .with_state(Greeting("hello"));
     gateway.routes().merge(own)
@@ -172,6 +182,12 @@ async fn a_hosts_own_errors_keep_to_the_wire() {
     assert_eq!(house.get("/taken").await.code(), "TAKEN");
     assert_eq!(house.get("/unpaid").await.code(), "PAYMENT_REQUIRED");
     assert_eq!(house.get("/forbidden").await.status, 403);
+    assert_eq!(house.get("/why").await.status, 403);
+    assert_eq!(house.get("/sized").await.code(), "CONFLICT");
+    assert_eq!(house.get("/down").await.header("retry-after"), Some("1"));
+    let bad = house.get("/bad").await;
+    assert_eq!(bad.status, 400);
+    assert_eq!(bad.json(), json!({"message": "The request cannot be understood."}));
     let too_large = house.post("/bytes").body(vec![b'x'; 70_000]).await;
     assert_eq!((too_large.status.as_u16(), too_large.code().as_str()), (413, "PAYLOAD_TOO_LARGE"));
     assert_eq!(house.post("/bytes").body(vec![b'x'; 65_536]).await.body, "65536");

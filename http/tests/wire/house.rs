@@ -53,6 +53,7 @@ impl House {
         limiter: Arc<dyn Limiter>,
         routes: impl FnOnce(&Gateway) -> Router,
     ) -> Self {
+        crate::logs::listen();
         let start = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let capacity = NonZeroUsize::new(100_000).unwrap();
