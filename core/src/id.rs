@@ -1,27 +1,16 @@
 //! Ids and digests, with their bytes: grant ids, locators, attempts, generations, epochs.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    bytes::{base64url_text, fixed_bytes},
     instant::Timestamp,
     model::{ClientId, Credential, CredentialId, Tenant},
     random,
 };
-
-/// A text is not the id that it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidId;
-
-impl fmt::Display for InvalidId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an id: 32 characters of unpadded base64url are expected")
-    }
-}
-
-impl std::error::Error for InvalidId {}
 
 /// Where the records of one credential live: the first 12 bytes of SHA-256 over the tenant, the
 /// credential's type and its id, each preceded by its length.
@@ -33,9 +22,6 @@ impl std::error::Error for InvalidId {}
 pub struct Locator([u8; Self::BYTES]);
 
 impl Locator {
-    /// Its length in bytes.
-    pub const BYTES: usize = 12;
-
     /// The locator of a credential.
     #[must_use]
     pub fn of(tenant: &Tenant, credential: &Credential) -> Self {
@@ -46,32 +32,10 @@ impl Locator {
         ]);
         Self(first(&digest))
     }
-
-    /// The bytes, as a store keeps them.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-
-    /// The locator with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
 }
 
-impl fmt::Display for Locator {
-    /// 16 characters of base64url.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for Locator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+fixed_bytes!(Locator, 12);
+base64url_text!(Locator, "a locator");
 
 /// The id of a grant: a [`Locator`] and 12 more bytes; the token's `jti` (RFC 7519 §4.1.7).
 ///
@@ -80,9 +44,6 @@ impl fmt::Debug for Locator {
 pub struct GrantId([u8; Self::BYTES]);
 
 impl GrantId {
-    /// Its length in bytes.
-    pub const BYTES: usize = 24;
-
     /// A fresh random id on the shard of `locator`.
     pub(crate) fn random(locator: Locator) -> Result<Self, random::NoRandomness> {
         Ok(Self::on(locator, random::bytes()?))
@@ -115,18 +76,6 @@ impl GrantId {
         Locator(first(&self.0))
     }
 
-    /// The bytes, as a store keeps them.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-
-    /// The id with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
-
     fn on(locator: Locator, tail: [u8; 12]) -> Self {
         let mut bytes = [0; Self::BYTES];
         bytes[..Locator::BYTES].copy_from_slice(&locator.0);
@@ -135,32 +84,8 @@ impl GrantId {
     }
 }
 
-impl fmt::Display for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 32];
-        match URL_SAFE_NO_PAD.encode_slice(self.0, &mut text) {
-            Ok(_) => f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?),
-            Err(_) => Err(fmt::Error),
-        }
-    }
-}
-
-impl fmt::Debug for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for GrantId {
-    type Err = InvalidId;
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let mut bytes = [0; Self::BYTES];
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
-            Ok(Self::BYTES) => Ok(Self(bytes)),
-            _ => Err(InvalidId),
-        }
-    }
-}
+fixed_bytes!(GrantId, 24);
+base64url_text!(GrantId, "a grant id");
 
 /// What a client calls one try of its own, so that it can be repeated safely: the
 /// `idempotency-ref` of the wire.
@@ -192,9 +117,6 @@ impl fmt::Debug for IdempotencyRef {
 pub struct Attempt([u8; Self::BYTES]);
 
 impl Attempt {
-    /// Its length in bytes.
-    pub const BYTES: usize = 32;
-
     /// The attempt of this client to do exactly this under that name: SHA-256 over the reference,
     /// the client and every field of the request, each preceded by its length.
     ///
@@ -215,19 +137,9 @@ impl Attempt {
     pub(crate) fn unrepeatable() -> Result<Self, random::NoRandomness> {
         random::bytes().map(Self)
     }
-
-    /// The bytes, as a store keeps them.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-
-    /// The attempt with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
 }
+
+fixed_bytes!(Attempt, 32);
 
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,25 +152,12 @@ impl fmt::Debug for Attempt {
 pub struct Generation([u8; Self::BYTES]);
 
 impl Generation {
-    /// Its length in bytes.
-    pub const BYTES: usize = 16;
-
     pub(crate) fn random() -> Result<Self, random::NoRandomness> {
         random::bytes().map(Self)
     }
-
-    /// The bytes, as a store keeps them.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-
-    /// The generation with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
 }
+
+fixed_bytes!(Generation, 16);
 
 impl fmt::Debug for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,16 @@
 //! Keys: what a token is signed with and checked against, and the seam that provides them.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, pkcs8::DecodePrivateKey as _};
 use zeroize::Zeroize as _;
 
-use crate::{instant::Timestamp, jwk, random};
+use crate::{
+    bytes::{base64url_text, fixed_bytes},
+    instant::Timestamp,
+    jwk, random,
+};
 
 /// What a key calls its signatures: the `alg` of a header (RFC 7515 §4.1.1).
 ///
@@ -46,62 +49,8 @@ impl fmt::Display for Algorithm {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; Self::BYTES]);
 
-impl KeyId {
-    /// Its length in bytes.
-    pub const BYTES: usize = 32;
-
-    /// The bytes, as a store keeps them.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-
-    /// The id with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 43];
-        match URL_SAFE_NO_PAD.encode_slice(self.0, &mut text) {
-            Ok(_) => f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?),
-            Err(_) => Err(fmt::Error),
-        }
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for KeyId {
-    type Err = InvalidKeyId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
-        let mut bytes = [0; Self::BYTES];
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
-            Ok(Self::BYTES) => Ok(Self(bytes)),
-            _ => Err(InvalidKeyId),
-        }
-    }
-}
-
-/// A text is no key id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidKeyId;
-
-impl fmt::Display for InvalidKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a key id: 43 characters of unpadded base64url are expected")
-    }
-}
-
-impl std::error::Error for InvalidKeyId {}
+fixed_bytes!(KeyId, 32);
+base64url_text!(KeyId, "a key id");
 
 /// Which key signs and under which name: what a grant's record keeps, so that a retry is signed as
 /// the first try was.
@@ -117,22 +66,7 @@ pub struct KeyRef {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; Self::BYTES]);
 
-impl Signature {
-    /// Its length in bytes.
-    pub const BYTES: usize = 64;
-
-    /// The signature with these bytes; whether it is one, the check against a key tells.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-}
+fixed_bytes!(Signature, 64);
 
 impl fmt::Debug for Signature {
     /// With its message it would be a token, so it is not shown.
@@ -516,6 +450,7 @@ impl std::error::Error for KeyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::InvalidId;
 
     /// What `y` and the sign of `x` encode (RFC 8032 §5.1.2), `y` counted from the prime.
     fn from_the_prime(offset: u8, sign: u8) -> [u8; 32] {
@@ -566,7 +501,11 @@ mod tests {
         let padded = format!("{text}=");
         let stray = format!("{}t", &text[..42]);
         for bad in ["", &text[..42], &padded, &stray, &text.replace('-', "+")] {
-            assert_eq!(bad.parse::<KeyId>(), Err(InvalidKeyId), "{bad}");
+            assert_eq!(
+                bad.parse::<KeyId>(),
+                Err(InvalidId::new("a key id", KeyId::BYTES)),
+                "{bad}"
+            );
         }
     }
 

@@ -17,6 +17,7 @@
 
 mod assertion;
 mod audit;
+mod bytes;
 mod claims;
 mod clock;
 #[cfg(feature = "conformance")]
@@ -56,6 +57,7 @@ pub use self::{
         MAX_ASSERTION_BYTES, UnverifiedAssertion, sign_assertion,
     },
     audit::{AuditEvent, AuditSink, Operation, Outcome, TracingAudit},
+    bytes::InvalidId,
     claims::{Claims, TokenType, mint},
     clock::{Clock, SystemClock, Timer},
     engine::{Engine, IdentityPage, IssueOneTime, IssuedOneTime, LogIn, LoggedIn, Parts, Realm},
@@ -64,13 +66,13 @@ pub use self::{
     },
     exchange::{Exchange, Exchanged},
     host::{ClientRegistry, IdentityResolver, Listing, LookupError, Page, Resolution},
-    id::{Attempt, Epoch, Generation, GrantId, IdempotencyRef, InvalidId, Locator},
+    id::{Attempt, Epoch, Generation, GrantId, IdempotencyRef, Locator},
     instant::{InvalidLifetime, Lifetime, Timestamp},
     jws::{MAX_TOKEN_BYTES, TokenError},
     key_ring::{InvalidSchedule, KeyPhase, KeyRing, KeyRingError, RotationSchedule},
     keys::{
-        Algorithm, InvalidKey, InvalidKeyId, KeyError, KeyErrorKind, KeyId, KeyProvider, KeyRef,
-        KeySet, Signature, Signer, SigningKey, VerifyingKey,
+        Algorithm, InvalidKey, KeyError, KeyErrorKind, KeyId, KeyProvider, KeyRef, KeySet,
+        Signature, Signer, SigningKey, VerifyingKey,
     },
     live::{Introspection, Live, LiveBearer, LiveLogin, TokenKind},
     memory::MemoryStore,

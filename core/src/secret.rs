@@ -6,6 +6,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
+use crate::bytes::fixed_bytes;
+
 /// A secret text: a token or an api-key. Its `Debug` is redacted, it is neither cloned nor
 /// compared, and its memory is wiped when it is dropped.
 pub struct SecretText(String);
@@ -48,27 +50,14 @@ impl fmt::Debug for SecretText {
 pub struct SecretDigest([u8; Self::BYTES]);
 
 impl SecretDigest {
-    /// Its length in bytes.
-    pub const BYTES: usize = 32;
-
     /// The digest of these bytes.
     #[must_use]
     pub fn of(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
-
-    /// The bytes, as a store keeps them.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-
-    /// The digest with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
-    }
 }
+
+fixed_bytes!(SecretDigest, 32);
 
 impl PartialEq for SecretDigest {
     fn eq(&self, other: &Self) -> bool {

@@ -13,7 +13,7 @@ use std::{
 
 use governor::{
     Quota, RateLimiter, clock, middleware::NoOpMiddleware, nanos::Nanos,
-    state::keyed::DashMapStateStore,
+    state::keyed::HashMapStateStore,
 };
 use mintage::{Client, Locator, Tenant};
 use time::OffsetDateTime;
@@ -78,14 +78,14 @@ struct Keyed<K: Hash + Eq + Clone> {
     windows: Vec<(Window, Counted<K>)>,
 }
 
-type Counted<K> = RateLimiter<K, DashMapStateStore<K>, Hands, NoOpMiddleware<Nanos>>;
+type Counted<K> = RateLimiter<K, HashMapStateStore<K>, Hands, NoOpMiddleware<Nanos>>;
 
 impl<K: Hash + Eq + Clone> Keyed<K> {
     fn new(in_force: &Windows) -> Self {
         let clock = Hands::default();
         let mut windows: Vec<_> = in_force
             .iter()
-            .map(|window| (window, RateLimiter::dashmap_with_clock(quota(window), clock.clone())))
+            .map(|window| (window, RateLimiter::hashmap_with_clock(quota(window), clock.clone())))
             .collect();
         windows.sort_by_key(|(window, _)| window.secs);
         Self { in_force: in_force.clone(), clock, windows }
