@@ -33,7 +33,7 @@ async fn has_an_order(scene: &Scene<'_>, tasks: &[Vec<Move>]) -> Outcome {
     let cast = Cast::new(scene)?;
     let clock = AtomicU64::new(0);
     let prelude: Vec<Move> = Cast::prelude().collect();
-    let finale: Vec<Move> = Cast::finale().map(|it| Move { tick: 2 * S, ..it }).collect();
+    let finale: Vec<Move> = Cast::finale().map(|it| Move { tick: 20 * S, ..it }).collect();
 
     let mut history = vec![run(scene, &cast, &clock, &prelude).await?];
     let order = scene.shuffled(tasks.len());

@@ -103,7 +103,9 @@ impl<'a> Scene<'a> {
         let scene = Self { store, rule, seed, drawn, base, did: Mutex::default() };
         let offset = u32::from_be_bytes(scene.draw());
         let year = 365 * 24 * HOUR;
-        Self { base: Timestamp::from_millis(base.as_millis() + i64::from(offset) % year), ..scene }
+        let base = Timestamp::from_millis(base.as_millis() + i64::from(offset) % year);
+        scene.tell(format!("0 ms is here {base:?}"));
+        Self { base, ..scene }
     }
 
     /// The context of an operation so many milliseconds after the scene began.
