@@ -292,7 +292,12 @@ pub(super) async fn a_head_covers_its_grants(scene: &Scene<'_>) -> Outcome {
     }
     let beyond = scene.granted(beyond, scene.at(0)).await?;
     let limit = scene.active(&beyond)?.minted.expires_at;
-    scene.same("its end, with its head", &scene.instant(0).after(HEAD_STEP), &limit)
+    let end = scene.instant(0).after(HEAD_STEP);
+    scene.same("its end, with its head", &end, &limit)?;
+    let mut beyond = bob.gets(Strength::Standard, 0).await?.redeem;
+    beyond.mint.absolute = Lifetime::MAX;
+    let bought = scene.granted(&beyond, scene.at(0)).await?;
+    scene.same("the end of what is bought", &end, &scene.active(&bought)?.minted.expires_at)
 }
 
 /// The one answer that granted something new.
