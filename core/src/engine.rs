@@ -1,6 +1,6 @@
 //! The engine: the host's one way in.
 
-use std::{collections::HashMap, fmt, num::NonZeroU32, sync::Arc};
+use std::{collections::HashMap, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 
@@ -111,9 +111,9 @@ pub struct IssueOneTime {
     pub status: Status,
     /// How long it can be spent; `None`: as the policy says.
     pub lifetime: Option<Lifetime>,
-    /// The widest scope of the token that it buys.
+    /// The widest scope of the token that it buys; in a step-up, where the Bearer has none.
     pub scope: Option<Scope>,
-    /// The host's own claims, carried into that token.
+    /// The host's own claims, carried into that token; in a step-up, where the Bearer has none.
     pub claims: Option<HostClaims>,
 }
 
@@ -345,8 +345,10 @@ impl Engine {
         self.core.end(trail, result)
     }
 
-    /// Ends every grant of a credential, those being issued at this moment included; or, with
-    /// `up_to`, those issued at or before an earlier instant. To be called whenever a credential is
+    /// Ends every grant of a credential, those being issued at this moment included: what was judged
+    /// before it is not issued after it. (A credential without any record has nothing to end, and
+    /// a first issue that is under way then is not seen.) Or, with `up_to`, those issued at or
+    /// before an earlier instant. To be called whenever a credential is
     /// locked or an identity unlinked.
     ///
     /// # Errors
@@ -383,8 +385,9 @@ impl Engine {
         Ok(self.core.verifying_keys(self.core.now()).await?)
     }
 
-    /// Whether every part that an exchange needs answers, and the store still promises what the
-    /// policy demands: for a health check.
+    /// Whether the store answers and still promises what the policy demands, its epoch is fresh
+    /// enough, and there is a key to sign with: for a health check. Resolver and registry are the
+    /// host's own, and are not asked.
     ///
     /// # Errors
     /// [`StartError`], as [`start`](Self::start) does.
@@ -404,12 +407,12 @@ impl Engine {
     pub async fn purge(&self, limit: NonZeroU32) -> Result<u32, Error> {
         let calls = &self.core.calls;
         // A node whose clock runs ahead must not drop what another still lives by.
-        let now = self.core.now().before(calls.parts.policy.max_skew);
+        let now = self.core.tick()?.before(calls.parts.policy.max_skew);
         Ok(calls.store(calls.parts.store.purge(limit, now)).await?)
     }
 
-    /// Purges the store and brings the keys up to their schedule, every `every`, for as long as it
-    /// is polled; spawn it if nothing else does these. What fails is logged and tried again.
+    /// Purges the store, asks it again what it promises, and brings the keys up to their schedule,
+    /// every `every`, for as long as it is polled; spawn it if nothing else does these. What fails is logged and tried again.
     pub async fn housekeeping(&self, every: Lifetime) {
         const SLICE: NonZeroU32 = NonZeroU32::new(1000).unwrap();
         let calls = &self.core.calls;
@@ -418,9 +421,15 @@ impl Engine {
             if let Err(error) = calls.keys(calls.parts.keys.rotate(self.core.now())).await {
                 tracing::error!(target: "mintage", %error, "the keys were not rotated");
             }
+            if let Err(error) = self.core.learn_guarantee().await {
+                tracing::error!(target: "mintage", %error, "the store promises too little");
+            }
             loop {
                 match self.purge(SLICE).await {
-                    Ok(dropped) if dropped == SLICE.get() => {}
+                    // Others get their turn between two slices.
+                    Ok(dropped) if dropped == SLICE.get() => {
+                        calls.parts.timer.sleep(Duration::ZERO).await;
+                    }
                     Ok(_) => break,
                     Err(error) => {
                         tracing::error!(target: "mintage", %error, "the store was not purged");

@@ -162,8 +162,8 @@ pub enum Unavailable {
     Store(StoreError),
     /// The key provider, before the store was asked. Nothing was changed.
     Keys(KeyError),
-    /// The signer, after the store call: the token is bought, and the same attempt gets it within
-    /// the retry window.
+    /// The signer, after the store call. Of an exchange, the same attempt gets the token within the
+    /// retry window.
     Signer(KeyError),
     /// The client registry.
     Clients(LookupError),
@@ -313,7 +313,7 @@ impl fmt::Display for Unavailable {
             Self::Keys(error) => write!(f, "the key provider could not answer: {error}"),
             Self::Signer(error) => write!(
                 f,
-                "the signer could not answer: {error}; the token is spent: repeat the same attempt"
+                "the signer could not answer: {error}; no token was handed out: repeat the same attempt"
             ),
             Self::Clients(error) => write!(f, "the client registry could not answer: {error}"),
             Self::Identities(error) => write!(f, "the identity resolver could not answer: {error}"),

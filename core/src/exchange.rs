@@ -372,7 +372,7 @@ async fn read_terms(
 ) -> Result<Arc<Terms>, Error> {
     let (tenant, client) = (client.tenant.clone(), client.id.clone());
     let read = Read::OneTime { id, secret, tenant, client };
-    match core.calls.store(core.calls.parts.store.read(&read, cx)).await? {
+    match core.calls.ask(core.calls.parts.store.read(&read, cx)).await? {
         Verdict::Granted { grant, .. } => Ok(grant.terms),
         Verdict::Refused(refusal) => Err(denied(refusal)),
     }

@@ -100,13 +100,15 @@ pub fn redeem(
             redeemed_again(grant, active, cx)
         }
         State::Active(_) => replayed(grant, event, cx),
-        State::Superseded(_) => Decision::unchanged(Redemption::Refused(Refusal::Superseded)),
+        // A replay too, but what the token bought has ended already.
+        State::Superseded(_) => Decision::unchanged(Redemption::Replayed { revoked: false }),
         State::Revoked(_) => Decision::unchanged(Redemption::Refused(Refusal::Revoked)),
     }
 }
 
 /// Issued → Active(`STEPPED_UP`) for the one-time token and Active → Superseded for the Bearer's
-/// grant, together or not at all. The new grant has the Bearer's login and absolute limit.
+/// grant, together or not at all. The new grant has the Bearer's login and absolute limit, and its
+/// scope and claims where it has any.
 pub fn step_up(
     head: Option<&Head>,
     login: Option<&Grant>,
@@ -149,7 +151,9 @@ pub fn step_up(
             };
         }
         State::Active(_) => return replayed(token, &event.redeem, cx),
-        State::Superseded(_) => return refuse(Refusal::Superseded),
+        State::Superseded(_) => {
+            return Decision::unchanged(Redemption::Replayed { revoked: false });
+        }
         State::Revoked(_) => return refuse(Refusal::Revoked),
     };
     let stepped = match live(bearer, cx) {
@@ -162,6 +166,13 @@ pub fn step_up(
 
     let expires_at = stepped.minted.expires_at;
     let login = event.bearer.login;
+    // The evidence raises the Bearer's session: it neither widens its scope nor loses its claims.
+    let terms = Arc::new(Terms {
+        scope: stepped.minted.scope.clone().or_else(|| token.terms.scope.clone()),
+        claims: bearer.terms.claims.clone().or_else(|| token.terms.claims.clone()),
+        ..Terms::clone(&token.terms)
+    });
+    let token = &Grant { terms, ..token.clone() };
     let active = issued.clone().redeem(&token.terms, &event.redeem, login, expires_at, cx);
     let superseded = Superseded { by: token.id, attempt: event.redeem.attempt, at: cx.now };
     let mut decision = redeemed(token, active);
@@ -264,7 +275,8 @@ pub fn touch(
 }
 
 /// What does it say? A Bearer's grant must be live; a one-time token's may have been spent, but
-/// what it bought must be live. Changes nothing.
+/// what it bought must be live as far as its own record tells: its login is not asked. Changes
+/// nothing.
 pub fn read(
     head: Option<&Head>,
     login: Option<&Grant>,
@@ -307,11 +319,11 @@ pub fn revoke(grant: Option<&Grant>, event: &Revoke, cx: &Context) -> Decision<R
 #[must_use]
 pub fn revoke_all(head: Option<&Head>, event: &RevokeAll, cx: &Context) -> Option<Head> {
     let head = head.filter(|head| owns(head, &event.tenant, &event.credential))?.clone();
-    Some(if event.up_to >= cx.now {
-        Head { generation: event.generation, ..head }
-    } else {
-        Head { revoked_to: head.revoked_to.max(event.up_to), ..head }
-    })
+    if event.up_to < cx.now {
+        return Some(Head { revoked_to: head.revoked_to.max(event.up_to), ..head });
+    }
+    let revoked_at = head.revoked_at.max(cx.now);
+    Some(Head { generation: event.generation, revoked_at, ..head })
 }
 
 /// Whether time has ended the grant by `now`, and how. The state itself does not change: a record
@@ -567,6 +579,7 @@ fn head_for(head: Option<&Head>, event: &Issue, cx: &Context) -> Result<(Head, b
         Some(head) if !owns(head, &event.terms.tenant, &event.terms.credential) => {
             Err(Refusal::Head)
         }
+        Some(head) if cx.now < head.revoked_at => Err(Refusal::Head),
         Some(head) if head.keep_until >= needed => Ok((head.clone(), false)),
         Some(head) => Ok((Head { keep_until: extended, ..head.clone() }, true)),
         None => Ok((
@@ -575,6 +588,7 @@ fn head_for(head: Option<&Head>, event: &Issue, cx: &Context) -> Result<(Head, b
                 credential: event.terms.credential.clone(),
                 generation: event.generation,
                 revoked_to: Timestamp::MIN,
+                revoked_at: Timestamp::MIN,
                 keep_until: extended,
             },
             true,

@@ -31,7 +31,9 @@ const STRIPES: usize = 256;
 ///
 /// Every operation locks the one stripe of its credential, runs the pure transition and writes
 /// what it decides. No lock is held across an await. When [`capacity`](Self::new) records are held
-/// it refuses to make another until some may be dropped; it never evicts a live one.
+/// it refuses to make another until some may be dropped; it never evicts a live one. Dead records
+/// stay until somebody [purges](TokenStore::purge) them, which the engine's housekeeping does; a
+/// full store looks for them on the stripe that it needs, and no further.
 pub struct MemoryStore {
     stripes: Box<[Mutex<Stripe>]>,
     capacity: usize,
@@ -79,20 +81,23 @@ impl MemoryStore {
         decision: Decision<A>,
         cx: &Context,
     ) -> Result<A, StoreError> {
-        let new = stripe.count_new(&decision);
-        if new > 0 {
-            let claim = |held: usize| held.checked_add(new).filter(|held| *held <= self.capacity);
-            let order = Ordering::Relaxed;
-            if self.records.fetch_update(order, order, claim).is_err() {
-                self.drop_dead(stripe, u32::MAX, cx.now);
-                if self.records.fetch_update(order, order, claim).is_err() {
-                    let full = "it is full; purge it or give it more capacity";
-                    return Err(StoreError::new(Change::Unchanged, full));
-                }
+        if !self.claim(stripe.count_new(&decision)) {
+            self.drop_dead(stripe, u32::MAX, cx.now);
+            // Counted again: a dead head that the decision extends may just have been dropped.
+            if !self.claim(stripe.count_new(&decision)) {
+                let full = "it is full; purge it or give it more capacity";
+                return Err(StoreError::new(Change::Unchanged, full));
             }
         }
         stripe.write(decision.head, decision.grants);
         Ok(decision.answer)
+    }
+
+    /// Takes room for so many more records, if there is as much.
+    fn claim(&self, new: usize) -> bool {
+        let claim = |held: usize| held.checked_add(new).filter(|held| *held <= self.capacity);
+        let order = Ordering::Relaxed;
+        new == 0 || self.records.fetch_update(order, order, claim).is_ok()
     }
 
     fn drop_dead(&self, stripe: &mut Stripe, limit: u32, now: Timestamp) -> u32 {
@@ -205,7 +210,7 @@ impl TokenStore for MemoryStore {
         Ok(dropped)
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    async fn epoch(&self, _: Timestamp) -> Result<Epoch, StoreError> {
         Ok(Epoch(Timestamp::from_millis(self.epoch.load(Ordering::SeqCst))))
     }
 
@@ -390,6 +395,20 @@ mod tests {
         let revoke = Revoke { id: first.id, tenant, client: None, secret: None };
         let gone = store.revoke(&revoke, &cx(later)).await.unwrap();
         assert_eq!(gone, Revocation::Refused(Refusal::Unknown));
+    }
+
+    #[tokio::test]
+    async fn a_dead_head_that_is_extended_in_a_full_store_is_counted_once() {
+        let store = MemoryStore::new(NonZeroUsize::new(2).unwrap(), NOW.into());
+        let first = issue(0);
+        assert!(store.issue(&first, &cx(NOW)).await.is_ok());
+        let later = NOW.after(Lifetime::from_hours(30));
+        let second = Issue { id: GrantId::of_child(first.id, attempt()), ..first };
+        assert!(store.issue(&second, &cx(later)).await.is_ok());
+        assert_eq!(store.len(), 2);
+        let end = later.after(Lifetime::from_hours(72));
+        assert_eq!(store.purge(NonZeroU32::MAX, end).await.unwrap(), 2);
+        assert!(store.is_empty());
     }
 
     fn attempt() -> crate::id::Attempt {

@@ -135,7 +135,15 @@ impl Policy {
                 "`stepped_up_for` must be at least 1 s",
             ),
             (self.assertion_max_age >= second, "`assertion_max_age` must be at least 1 s"),
-            (self.deadline > Lifetime::ZERO, "`deadline` must be longer than nothing"),
+            (self.max_skew <= Lifetime::from_secs(60), "`max_skew` must be at most 60 s"),
+            (
+                self.deadline > Lifetime::ZERO && self.deadline <= Lifetime::from_secs(30),
+                "`deadline` must be longer than nothing and at most 30 s",
+            ),
+            (
+                self.retry_window >= second && self.retry_window <= self.access.idle,
+                "`retry_window` must be at least 1 s and at most `access.idle`",
+            ),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, broken)) => Err(InvalidPolicy(broken)),

@@ -30,6 +30,9 @@ use crate::{
 ///   lost record is refused, so loss costs sessions; but a write that was answered and is then
 ///   undone (a failover to a stale replica, a restore from backup) turns a spent token into a good
 ///   one. [`raise_epoch`](Self::raise_epoch) is the remedy.
+/// * **A repeated answer promises what the first did.** Where a write waits for replicas or for the
+///   disk, so does a retry, and a refusal because of such a write: rewrite the row. Otherwise a
+///   retry is answered from a record that a failover then takes back.
 /// * **Time and epoch are the arguments.** A store never judges by its own clock. It may drop
 ///   records by it, no earlier than their `keep_until`.
 /// * **A refusal is an answer.** `Err` says only that the store could not answer, and whether the
@@ -108,11 +111,13 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] when the store could not answer.
     async fn purge(&self, limit: NonZeroU32, now: Timestamp) -> Result<u32, StoreError>;
 
-    /// The epoch as the store now keeps it. A volatile store's is its start.
+    /// The epoch as the store now keeps it. Where there is none it becomes `now`, in the same atomic
+    /// step: a store that has lost its epoch has lost the spent assertions too. A volatile store's
+    /// is its start.
     ///
     /// # Errors
     /// [`StoreError`] when the store could not answer.
-    async fn epoch(&self) -> Result<Epoch, StoreError>;
+    async fn epoch(&self, now: Timestamp) -> Result<Epoch, StoreError>;
 
     /// Raises the epoch to max(stored + 1 ms, `now`) and gives it: every record of a lower one is
     /// refused from then on. To be done after a restore from backup, or a failover that lost
@@ -183,6 +188,11 @@ impl StoreError {
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
+    }
+
+    /// The same, of an operation that changes nothing.
+    pub(crate) fn unchanged(self) -> Self {
+        Self { change: Change::Unchanged, ..self }
     }
 
     /// Whether the change can have happened all the same.

@@ -226,11 +226,52 @@ pub(super) async fn a_token_has_the_scope_that_was_granted(scene: &Scene<'_>) ->
         let mut token = ana.gets(Strength::Standard, 0).await?;
         token.redeem.mint.scope.clone_from(&asked);
         let bought = scene.granted(&token.redeem, scene.at(0)).await?;
-        for grant in [login, child, stepped, bought] {
+        for grant in [login, child, bought] {
             scene.same("its scope", has, &scene.active(&grant)?.minted.scope)?;
             scene.same("the scope of its terms", &granted, &grant.terms.scope)?;
         }
+        scene.same("its scope", has, &scene.active(&stepped)?.minted.scope)?;
+        scene.same("the scope of its terms, the Bearer's", has, &stepped.terms.scope)?;
     }
+    Ok(())
+}
+
+pub(super) async fn a_step_up_keeps_the_scope_and_claims_of_the_bearer(
+    scene: &Scene<'_>,
+) -> Outcome {
+    let scope = Some(scene.valid(Scope::new("read"))?);
+    let wider = Some(scene.valid(Scope::new("read write"))?);
+    let claims = Some(scene.valid(HostClaims::new(r#"{"branch":7}"#))?);
+    let other = Some(scene.valid(HostClaims::new(r#"{"proof":1}"#))?);
+    for (bearer, evidence, kept) in [
+        ((&scope, &claims), (&wider, &other), (&scope, &claims)),
+        ((&scope, &claims), (&None, &None), (&scope, &claims)),
+        ((&None, &None), (&wider, &other), (&wider, &other)),
+    ] {
+        let mut ana = scene.person()?;
+        (ana.scope, ana.claims) = (bearer.0.clone(), bearer.1.clone());
+        let login = scene.granted(ana.login(Strength::Standard), scene.at(0)).await?;
+        let child = scene.granted(ana.open(&login), scene.at(0)).await?;
+        (ana.scope, ana.claims) = (evidence.0.clone(), evidence.1.clone());
+        let mut token = ana.gets(Strength::SteppedUp { until: None }, 0).await?;
+        token.redeem.mint.scope = None;
+        let stepped = scene.granted(token.step_up(&child), scene.at(0)).await?;
+        scene.same("its scope", kept.0, &scene.active(&stepped)?.minted.scope)?;
+        scene.same("the scope of its terms", kept.0, &stepped.terms.scope)?;
+        scene.same("its claims", kept.1, &stepped.terms.claims)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn what_was_judged_before_revoking_all_is_not_issued_after(
+    scene: &Scene<'_>,
+) -> Outcome {
+    let ana = scene.person()?;
+    scene.granted(ana.login(Strength::Standard), scene.at(0)).await?;
+    scene.ask(ana.revoke_all(Timestamp::MAX), scene.at(2)).await?;
+    let late = ana.login(Strength::Standard);
+    scene.refused(&late, scene.at(1), Refusal::Head).await?;
+    scene.granted(late, scene.at(2)).await?;
     Ok(())
 }
 

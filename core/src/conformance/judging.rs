@@ -161,7 +161,9 @@ pub(super) async fn tenants_never_see_each_other(scene: &Scene<'_>) -> Outcome {
 pub(super) async fn the_epoch_only_grows(scene: &Scene<'_>) -> Outcome {
     // Long past, so that a store whose epoch is that of any living process hardly notices.
     let now = Timestamp::from_millis(0);
-    let epoch = async || scene.store.epoch().await.map_err(|error| scene.unanswered(&error));
+    let epoch = async || {
+        scene.store.epoch(scene.instant(0)).await.map_err(|error| scene.unanswered(&error))
+    };
     let before = epoch().await?;
     let raised = scene.store.raise_epoch(now).await.map_err(|error| scene.unanswered(&error))?;
     let after = epoch().await?;

@@ -103,6 +103,11 @@ macro_rules! __mintage_conformance_cases {
                 a_taken_id_is_never_overwritten,
                 /// A token has the scope of its terms, unless it was narrowed.
                 a_token_has_the_scope_that_was_granted,
+                /// A step-up keeps the Bearer's scope and claims, where it has any: evidence does
+                /// not widen what it raises.
+                a_step_up_keeps_the_scope_and_claims_of_the_bearer,
+                /// An issue that was judged before everything was revoked does not slip in behind.
+                what_was_judged_before_revoking_all_is_not_issued_after,
                 /// A client assertion buys one grant, however often it is presented at once.
                 one_of_many_assertions_wins,
                 /// A client assertion is known as spent until its own end, though what it bought

@@ -27,8 +27,8 @@ use crate::{
     instant::{Lifetime, Timestamp},
     keys::{Algorithm, KeyId, KeyRef},
     model::{
-        Audience, ClientId, Credential, CredentialId, CredentialType, Identity, IdentityId,
-        IdentityType, Issuer, Scope, Tenant,
+        Audience, ClientId, Credential, CredentialId, CredentialType, HostClaims, Identity,
+        IdentityId, IdentityType, Issuer, Scope, Tenant,
     },
     random,
     secret::SecretDigest,
@@ -173,6 +173,7 @@ impl<'a> Scene<'a> {
             issuer: self.valid(Issuer::new("https://issuer.example"))?,
             audience: self.valid(Audience::new("https://api.example"))?,
             scope: None,
+            claims: None,
         })
     }
 
@@ -356,6 +357,8 @@ pub(super) struct Person<'a> {
     pub(super) audience: Audience,
     /// The scope of what they are issued.
     pub(super) scope: Option<Scope>,
+    /// The host's claims in what they are issued.
+    pub(super) claims: Option<HostClaims>,
 }
 
 /// A one-time token: how it is issued, and its owner's attempt to spend it.
@@ -399,7 +402,7 @@ impl Person<'_> {
             credential: self.credential.clone(),
             auth_time: self.scene.instant(-S),
             scope: self.scope.clone(),
-            claims: None,
+            claims: self.claims.clone(),
         })
     }
 

@@ -24,15 +24,11 @@ impl Core {
         bearer: &SecretText,
         trail: &mut Trail<'_>,
     ) -> Result<Live<S>, Error> {
-        match self.live(client, bearer, trail).await? {
-            (TokenType::Access, claims, status) => {
-                if !S::is_met_by(status) {
-                    return Err(Error::StepUpRequired);
-                }
-                access(claims, status)
-            }
-            (other, ..) => Err(Unauthenticated::WrongType(other).into()),
+        let (_, claims, status) = self.live(client, bearer, Some(TokenType::Access), trail).await?;
+        if !S::is_met_by(status) {
+            return Err(Error::StepUpRequired);
         }
+        access(claims, status)
     }
 
     pub(super) async fn authenticate_login(
@@ -41,10 +37,8 @@ impl Core {
         bearer: &SecretText,
         trail: &mut Trail<'_>,
     ) -> Result<LiveLogin, Error> {
-        match self.live(client, bearer, trail).await? {
-            (TokenType::Auth, claims, status) => Ok(LiveLogin::new(claims, status)),
-            (other, ..) => Err(Unauthenticated::WrongType(other).into()),
-        }
+        let (_, claims, status) = self.live(client, bearer, Some(TokenType::Auth), trail).await?;
+        Ok(LiveLogin::new(claims, status))
     }
 
     pub(super) async fn authenticate_any(
@@ -53,7 +47,7 @@ impl Core {
         bearer: &SecretText,
         trail: &mut Trail<'_>,
     ) -> Result<LiveBearer, Error> {
-        Ok(match self.live(client, bearer, trail).await? {
+        Ok(match self.live(client, bearer, None, trail).await? {
             (TokenType::Auth, claims, status) => LiveBearer::Login(LiveLogin::new(claims, status)),
             (TokenType::Access, claims, status) => LiveBearer::Access(access(claims, status)?),
         })
@@ -114,7 +108,7 @@ impl Core {
                 Err(error) => return Err(error),
             },
         };
-        match self.calls.store(self.calls.parts.store.read(&read, &cx)).await? {
+        match self.calls.ask(self.calls.parts.store.read(&read, &cx)).await? {
             Verdict::Granted { grant, .. } => {
                 let introspection = introspection(&grant, &read, &cx);
                 if let Some(active) = &introspection {
@@ -130,15 +124,20 @@ impl Core {
         }
     }
 
-    /// The live check.
+    /// The live check, of a token of the wanted type: another is refused before the store is asked,
+    /// so that it does not count as used.
     async fn live(
         &self,
         client: &Client,
         bearer: &SecretText,
+        wanted: Option<TokenType>,
         trail: &mut Trail<'_>,
     ) -> Result<(TokenType, Claims, Status), Error> {
         let cx = self.context().await?;
         let (token_type, claims) = self.known(client, bearer, &cx, trail).await?;
+        if wanted.is_some_and(|wanted| wanted != token_type) {
+            return Err(Unauthenticated::WrongType(token_type).into());
+        }
         let event = Touch { bearer: Bearer::of(&claims), slide: self.slide(token_type) };
         match self.calls.store(self.calls.parts.store.touch(&event, &cx)).await? {
             Verdict::Granted { grant: Grant { state: State::Active(active), .. }, .. } => {

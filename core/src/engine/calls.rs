@@ -17,7 +17,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Asks the store. One that does not answer in time may still have done it.
+    /// Has the store change something. One that does not answer in time may still have done it.
     pub(crate) async fn store<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>> + Send,
@@ -25,6 +25,14 @@ impl Calls {
         self.in_time(call).await.unwrap_or_else(|| {
             Err(StoreError::new(Change::MayHaveHappened, "no answer within the deadline"))
         })
+    }
+
+    /// Asks the store for something that changes nothing, whatever it says when it fails.
+    pub(crate) async fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.store(call).await.map_err(StoreError::unchanged)
     }
 
     /// Asks the key provider, before the store is asked.
@@ -74,7 +82,7 @@ impl Calls {
             .map_err(Unavailable::Identities)
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = T> + Send) -> Option<T> {
+    pub(super) async fn in_time<T>(&self, call: impl Future<Output = T> + Send) -> Option<T> {
         within(&*self.parts.timer, self.parts.policy.deadline, call).await
     }
 }

@@ -62,7 +62,7 @@ impl Core {
     pub(super) async fn learn_guarantee(&self) -> Result<(), StartError> {
         let parts = &self.calls.parts;
         let guarantee =
-            self.calls.store(parts.store.guarantee()).await.map_err(Unavailable::Store)?;
+            self.calls.ask(parts.store.guarantee()).await.map_err(Unavailable::Store)?;
         let required = parts.policy.required_grade;
         let required = required.one_time.max(required.stepped_up);
         if guarantee.grade < required {
@@ -79,6 +79,10 @@ impl Core {
 
     pub(crate) async fn context(&self) -> Result<Context, Error> {
         Ok(self.pulse.context(&self.calls).await?)
+    }
+
+    pub(super) fn tick(&self) -> Result<Timestamp, Error> {
+        Ok(self.pulse.tick(&self.calls)?)
     }
 
     pub(super) fn now(&self) -> Timestamp {

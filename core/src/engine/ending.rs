@@ -26,7 +26,7 @@ impl Core {
         let cx = self.context().await?;
         let (_, claims) = self.known(client, bearer, &cx, trail).await?;
         let read = Read::Bearer(Bearer::of(&claims));
-        match self.calls.store(self.calls.parts.store.read(&read, &cx)).await? {
+        match self.calls.ask(self.calls.parts.store.read(&read, &cx)).await? {
             Verdict::Granted { .. } | Verdict::Refused(Refusal::Idle) => {}
             Verdict::Refused(refusal) => return Err(unauthenticated(refusal)),
         }
@@ -87,7 +87,7 @@ impl Core {
     }
 
     pub(super) async fn raise_epoch(&self) -> Result<Epoch, Error> {
-        let now = self.now();
+        let now = self.pulse.tick(&self.calls)?;
         let raised = self.calls.store(self.calls.parts.store.raise_epoch(now)).await;
         let epoch = raised.map_err(Unavailable::Store)?;
         self.pulse.learn(epoch, now);

@@ -3,8 +3,8 @@
 use std::{
     future::poll_fn,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -29,33 +29,39 @@ pub(super) struct Pulse {
     latest: AtomicI64,
     epoch: AtomicI64,
     read_at: AtomicI64,
-    reading: AtomicBool,
+    /// When the reader of the epoch began, if somebody is reading; 0 otherwise.
+    reading: AtomicI64,
+    /// How many readings have failed.
+    failures: AtomicU64,
     waiting: Mutex<Vec<Waker>>,
 }
 
 impl Pulse {
     /// The context for an operation now.
     ///
-    /// One caller a second reads the epoch again; the others go on with the one they have, and
-    /// wait for the reader only when it is too old to be used.
+    /// One caller a second reads the epoch again; the others go on with the one they have. Only
+    /// when it is too old to be used do they wait for the reader, and read themselves should it
+    /// have gone away; but one failure is enough for all who wait.
     pub(super) async fn context(&self, calls: &Calls) -> Result<Context, Unavailable> {
         let now = self.tick(calls)?;
-        if self.age(now) >= FRESH {
-            match self.begin_reading() {
-                Some(_reading) => {
-                    let read = calls.store(calls.parts.store.epoch()).await;
-                    match read {
-                        Ok(epoch) => self.learn(epoch, now),
-                        Err(error) if self.age(now) >= USABLE => {
+        let failures = self.failures.load(Ordering::Acquire);
+        while self.age(now) >= FRESH {
+            if let Some(_reading) = self.begin_reading(now, calls) {
+                match calls.ask(calls.parts.store.epoch(now)).await {
+                    Ok(epoch) => self.learn(epoch, now),
+                    Err(error) => {
+                        self.failures.fetch_add(1, Ordering::AcqRel);
+                        if self.age(now) >= USABLE {
                             return Err(Unavailable::Store(error));
                         }
-                        Err(_) => {}
+                        break;
                     }
                 }
-                None if self.age(now) >= USABLE => self.reader().await,
-                None => {}
-            }
-            if self.age(now) >= USABLE {
+            } else if self.age(now) < USABLE {
+                break;
+            } else if calls.in_time(self.reader()).await.is_none()
+                || self.failures.load(Ordering::Acquire) != failures
+            {
                 return Err(Unavailable::Epoch);
             }
         }
@@ -70,11 +76,11 @@ impl Pulse {
     /// The epoch is known to have been at least this at `now`.
     pub(super) fn learn(&self, epoch: Epoch, now: Timestamp) {
         self.epoch.fetch_max(epoch.0.as_millis(), Ordering::AcqRel);
-        self.read_at.fetch_max(now.as_millis(), Ordering::AcqRel);
+        self.read_at.store(now.as_millis(), Ordering::Release);
     }
 
     /// The instant now, unless the clock has stepped back by more than it may.
-    fn tick(&self, calls: &Calls) -> Result<Timestamp, Unavailable> {
+    pub(super) fn tick(&self, calls: &Calls) -> Result<Timestamp, Unavailable> {
         let now = Timestamp::from(calls.parts.clock.now());
         let latest = self.latest.fetch_max(now.as_millis(), Ordering::AcqRel);
         if now.after(calls.parts.policy.max_skew) < Timestamp::from_millis(latest) {
@@ -89,37 +95,55 @@ impl Pulse {
         now.since(read_at).try_into().unwrap_or(Lifetime::MAX)
     }
 
-    fn begin_reading(&self) -> Option<Reading<'_>> {
+    /// The right to read, unless somebody has it; one who has had it for longer than a call may
+    /// take is no longer polled, and loses it.
+    fn begin_reading(&self, now: Timestamp, calls: &Calls) -> Option<Reading<'_>> {
+        let began = self.reading.load(Ordering::Acquire);
+        let lost = Timestamp::from_millis(began).after(calls.parts.policy.deadline) <= now;
+        if began != 0 && !lost {
+            return None;
+        }
+        let mine = now.as_millis().max(began + 1);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let taken = self.reading.compare_exchange(began, mine, order.0, order.1).is_ok();
         // Not `then_some`: it would make one to drop, and that gives the right back.
-        (!self.reading.swap(true, Ordering::AcqRel)).then(|| Reading(self))
+        taken.then(|| Reading { pulse: self, mine })
     }
 
     /// Completes when nobody is reading.
     async fn reader(&self) {
         poll_fn(|cx| {
-            if !self.reading.load(Ordering::Acquire) {
+            if self.reading.load(Ordering::Acquire) == 0 {
                 return Poll::Ready(());
             }
             self.waiting().push(cx.waker().clone());
             // It may have ended before our waker was there to be woken.
-            if self.reading.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
+            match self.reading.load(Ordering::Acquire) {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
         })
         .await;
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The right to read the epoch; given back however the reading ends, by being dropped too.
-struct Reading<'a>(&'a Pulse);
+struct Reading<'a> {
+    pulse: &'a Pulse,
+    mine: i64,
+}
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.0.reading.store(false, Ordering::Release);
-        for waker in std::mem::take(&mut *self.0.waiting()) {
-            waker.wake();
+        let (Self { pulse, mine }, order) = (self, Ordering::AcqRel);
+        if pulse.reading.compare_exchange(*mine, 0, order, Ordering::Acquire).is_ok() {
+            for waker in std::mem::take(&mut *pulse.waiting()) {
+                waker.wake();
+            }
         }
     }
 }

@@ -23,6 +23,9 @@ pub struct Head {
     pub generation: Generation,
     /// Grants issued at or before this instant are refused.
     pub revoked_to: Timestamp,
+    /// When the generation was last drawn to end everything. Nothing is issued at an earlier
+    /// instant any more: an issue that was judged before must not slip in behind.
+    pub revoked_at: Timestamp,
     /// When the head may be dropped. No grant under it lives longer.
     pub keep_until: Timestamp,
 }
@@ -49,7 +52,8 @@ pub struct Grant {
     pub state: State,
 }
 
-/// What is fixed when a grant is issued and never changes.
+/// What is fixed when a grant is issued. Nothing changes it, but that a step-up takes scope and
+/// claims over from the Bearer's grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Whose record it is.

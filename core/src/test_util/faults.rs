@@ -25,7 +25,8 @@ use crate::{
 pub enum Failure {
     /// Before it has done anything: a store says [`Change::Unchanged`].
     Before,
-    /// After it has done everything: a store says [`Change::MayHaveHappened`].
+    /// After it has done everything, and has let others go first: a store says
+    /// [`Change::MayHaveHappened`].
     After,
 }
 
@@ -39,6 +40,7 @@ struct State {
     calls: usize,
     plan: Plan,
     has_failed: bool,
+    hangs: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,7 @@ impl Faults {
         };
         state.plan = Plan::Smooth;
         state.has_failed = true;
+        state.hangs = matches!(fate, Fate::Hang);
         fate
     }
 
@@ -121,6 +124,9 @@ impl Faults {
             Fate::Fail(Failure::Before) => Err(error(Failure::Before)),
             Fate::Fail(Failure::After) => {
                 drop(call.await);
+                // The engine polls twice before it waits: once to see whether it has to.
+                yield_once().await;
+                yield_once().await;
                 Err(error(Failure::After))
             }
             Fate::Hang => {
@@ -141,7 +147,7 @@ impl Faults {
 #[async_trait]
 impl Timer for Faults {
     async fn sleep(&self, _: Duration) {
-        if !self.has_failed() {
+        if !self.state().hangs {
             std::future::pending::<()>().await;
         }
     }
@@ -239,8 +245,8 @@ impl<T: TokenStore> TokenStore for Faulty<T> {
         self.faults.run(self.inner.purge(limit, now), store_error).await
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        self.faults.run(self.inner.epoch(), store_error).await
+    async fn epoch(&self, now: Timestamp) -> Result<Epoch, StoreError> {
+        self.faults.run(self.inner.epoch(now), store_error).await
     }
 
     async fn raise_epoch(&self, now: Timestamp) -> Result<Epoch, StoreError> {

@@ -203,6 +203,7 @@ impl PlainStore {
                     credential: grant.terms.credential.clone(),
                     generation: grant.generation,
                     revoked_to: Timestamp::MIN,
+                    revoked_at: Timestamp::MIN,
                     keep_until: Timestamp::MAX,
                 });
             }
@@ -511,7 +512,7 @@ impl TokenStore for PlainStore {
         Ok(before - left)
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    async fn epoch(&self, _: Timestamp) -> Result<Epoch, StoreError> {
         Ok(*self.epoch.lock().unwrap())
     }
 

@@ -60,7 +60,24 @@ async fn callers_after_a_pause_wait_for_one_reader() {
 }
 
 #[tokio::test]
-async fn callers_who_waited_for_a_reader_in_vain_are_told_so() {
+async fn one_failure_is_enough_for_all_who_waited() {
+    let world = World::new().await;
+    let (_, access) = world.open().await;
+    world.advance(Lifetime::from_secs(60));
+    world.faults.fail_nth(1, Failure::After);
+    let (mut first, mut second) = (pin!(world.live(&access)), pin!(world.live(&access)));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut cx).is_pending());
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    let failed = first.await;
+    assert!(matches!(failed, Err(Error::Unavailable(Unavailable::Store(_)))), "{failed:?}");
+    let told = second.await;
+    assert!(matches!(told, Err(Error::Unavailable(Unavailable::Epoch))), "{told:?}");
+    assert!(world.live(&access).await.is_ok(), "the next caller reads");
+}
+
+#[tokio::test]
+async fn who_waited_for_a_reader_that_hung_up_reads_instead() {
     let world = World::new().await;
     let (_, access) = world.open().await;
     world.advance(Lifetime::from_secs(60));
@@ -72,10 +89,22 @@ async fn callers_who_waited_for_a_reader_in_vain_are_told_so() {
         assert!(reader.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
     }
+    assert!(second.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_reader_that_is_no_longer_polled_is_taken_over_from() {
+    let world = World::new().await;
+    let (_, access) = world.open().await;
+    world.advance(Lifetime::from_secs(60));
+    world.faults.yield_at_every_step();
+    let mut kept = pin!(world.live(&access));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(kept.as_mut().poll(&mut cx).is_pending());
     world.faults.run_smoothly();
-    let refused = second.await;
-    assert!(matches!(refused, Err(Error::Unavailable(Unavailable::Epoch))), "{refused:?}");
-    assert!(world.live(&access).await.is_ok(), "the next caller reads");
+    world.advance(Lifetime::from_secs(2));
+    assert!(world.live(&access).await.is_ok());
+    assert!(kept.await.is_ok());
 }
 
 #[tokio::test]
