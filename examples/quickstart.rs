@@ -48,7 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let keys = KeySet::from_jwks(&engine.verifying_keys().await?.to_jwks())?;
     let Realm { issuer, audience } = realm;
-    let verifier = Verifier::new(VerifierParts { keys, issuer, audience, leeway: Leeway::ZERO });
+    let verifier =
+        Verifier::new(VerifierParts { keys, issuer, audience, leeway: Leeway::ZERO, tenant: None });
     let proven = verifier.verify::<SteppedUp>(access.token.expose(), SystemClock.now())?;
     println!("verify     signature and claims of grant {}", proven.claims().id);
 

@@ -14,7 +14,7 @@ use ed25519_dalek::{Signer as _, pkcs8::EncodePrivateKey as _};
 use mintage::{
     Algorithm, AnyStatus, Audience, Claims, ClientId, Credential, CredentialId, CredentialType,
     GrantId, Identity, IdentityId, IdentityType, Issuer, KeySet, Leeway, Lifetime, SecretText,
-    SigningKey, Status, Tenant, Timestamp, TokenType, Verifier, VerifierParts, mint,
+    SigningKey, Status, Tenant, Timestamp, TokenType, Verifier, VerifierParts, test_util::mint,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -42,6 +42,7 @@ fn try_sign(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let raw_signature = raw.sign(signed);
 
     let verifier = Verifier::new(VerifierParts {
+        tenant: None,
         keys: KeySet::new([key.verifying_key().clone()]),
         issuer: claims.issuer.clone(),
         audience: claims.audience.clone(),

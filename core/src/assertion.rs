@@ -46,6 +46,9 @@ pub struct AssertionExpectation<'a> {
     /// How far in the future `iat` may lie. The end gets no such leeway: a spent `jti` is only
     /// remembered until the end and this much longer.
     pub max_skew: Lifetime,
+    /// For how long after its end it is still read, so that a retry can be told from a first use:
+    /// whoever sets this must judge [`Assertion::ends_at`] where the record is known.
+    pub grace: Lifetime,
 }
 
 /// An assertion whose signature, audience and times were right.
@@ -308,7 +311,7 @@ impl AssertionClaims {
     }
 
     fn check(self, expected: &AssertionExpectation<'_>) -> Result<Assertion, AssertionError> {
-        let AssertionExpectation { audiences, now, max_age, max_skew } = *expected;
+        let AssertionExpectation { audiences, now, max_age, max_skew, grace } = *expected;
         if !audiences.iter().any(|ours| self.audiences.iter().any(|aud| aud == ours.as_str())) {
             return Err(AssertionError::Audience);
         }
@@ -317,7 +320,7 @@ impl AssertionClaims {
             return Err(AssertionError::NotYet);
         }
         let ends_at = self.expires_at.min(self.issued_at.after(max_age));
-        if now >= ends_at {
+        if now >= ends_at.after(grace) {
             return Err(AssertionError::Expired);
         }
         let Self { issuer, jti, issued_at, .. } = self;
@@ -414,6 +417,7 @@ mod tests {
             now,
             max_age: Lifetime::from_secs(300),
             max_skew: Lifetime::from_secs(5),
+            grace: Lifetime::ZERO,
         };
         UnverifiedAssertion::parse(text)?.verify(&keys(), &expected)
     }
@@ -535,6 +539,7 @@ mod tests {
             now: NOW,
             max_age: Lifetime::from_secs(300),
             max_skew: Lifetime::from_secs(5),
+            grace: Lifetime::ZERO,
         };
         let another = SigningKey::from_seed(&[2; 32], Algorithm::EdDsa).verifying_key().clone();
         let both = [AssertionKey::from(another.clone()), keys().remove(0)];

@@ -5,9 +5,11 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use crate::{
+    clock::Clock,
+    engine::Parts,
     error::Error,
     id::GrantId,
-    model::{Client, Credential, Identity, Status},
+    model::{Client, Credential, Identity, Status, Tenant},
 };
 
 /// Takes note of every decision, as it is made. Called on the caller's task: be quick, and never
@@ -25,6 +27,8 @@ pub struct AuditEvent<'a> {
     pub at: OffsetDateTime,
     /// What was asked for.
     pub operation: Operation,
+    /// Whose records it is about, once that is known.
+    pub tenant: Option<&'a Tenant>,
     /// Who asked; `None` for the host itself.
     pub client: Option<&'a Client>,
     /// Whose credential it is about, once that is known.
@@ -112,6 +116,8 @@ pub enum Outcome<'a> {
     },
     /// It was not; the error tells why.
     Failed(&'a Error),
+    /// The caller dropped it before its end: it may have been done.
+    Abandoned,
 }
 
 /// Writes every event to `tracing`, under the target `mintage::audit`: what was done at `INFO`
@@ -126,7 +132,7 @@ macro_rules! event {
             target: "mintage::audit",
             tracing::Level::$level,
             operation = $event.operation.as_str(),
-            tenant = $event.client.map(|client| tracing::field::display(&client.tenant)),
+            tenant = $event.tenant.map(tracing::field::display),
             client = $event.client.map(|client| tracing::field::display(&client.id)),
             credential = $event.credential.map(|it| tracing::field::display(Pair(it.kind.as_str(), it.id.as_str()))),
             identity = $event.identity.map(|it| tracing::field::display(Pair(it.kind.as_str(), it.id.as_str()))),
@@ -155,6 +161,7 @@ impl AuditSink for TracingAudit {
                 event!(ERROR, event, reason = %error, "failed");
             }
             Outcome::Failed(error) => event!(WARN, event, reason = %error, "refused"),
+            Outcome::Abandoned => event!(WARN, event, "abandoned: it may have been done"),
         }
     }
 }
@@ -168,10 +175,14 @@ impl fmt::Display for Pair<'_> {
 }
 
 /// What is known of an operation while it goes on, so that its one event can tell it however it
-/// ends.
+/// ends: with a result, or by being dropped.
 #[derive(Debug)]
 pub(crate) struct Trail<'a> {
+    sink: &'a dyn AuditSink,
+    clock: &'a dyn Clock,
+    ended: bool,
     pub(crate) operation: Operation,
+    pub(crate) tenant: Option<&'a Tenant>,
     pub(crate) client: Option<&'a Client>,
     pub(crate) credential: Option<Credential>,
     pub(crate) identity: Option<Identity>,
@@ -181,9 +192,18 @@ pub(crate) struct Trail<'a> {
 }
 
 impl<'a> Trail<'a> {
-    pub(crate) fn new(operation: Operation, client: Option<&'a Client>) -> Self {
+    pub(crate) fn new(
+        parts: &'a Parts,
+        operation: Operation,
+        tenant: Option<&'a Tenant>,
+        client: Option<&'a Client>,
+    ) -> Self {
         Self {
+            sink: &*parts.audit,
+            clock: &*parts.clock,
+            ended: false,
             operation,
+            tenant,
             client,
             credential: None,
             identity: None,
@@ -193,25 +213,34 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// Tells the one event.
-    pub(crate) fn end<T>(
-        self,
-        sink: &dyn AuditSink,
-        at: OffsetDateTime,
-        result: &Result<T, Error>,
-    ) {
-        let outcome = match result {
+    /// Tells the one event, and passes the result on.
+    pub(crate) fn end<T>(mut self, result: Result<T, Error>) -> Result<T, Error> {
+        self.ended = true;
+        self.tell(match &result {
             Ok(_) => Outcome::Done { status: self.status, retried: self.retried },
             Err(error) => Outcome::Failed(error),
-        };
-        sink.record(&AuditEvent {
-            at,
+        });
+        result
+    }
+
+    fn tell(&self, outcome: Outcome<'_>) {
+        self.sink.record(&AuditEvent {
+            at: self.clock.now(),
             operation: self.operation,
+            tenant: self.tenant,
             client: self.client,
             credential: self.credential.as_ref(),
             identity: self.identity.as_ref(),
             grant: self.grant,
             outcome,
         });
+    }
+}
+
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.tell(Outcome::Abandoned);
+        }
     }
 }

@@ -108,12 +108,16 @@ impl Claims {
 
 /// Signs a token that says this.
 ///
-/// The engine mints through it; a host needs it only for tools and measurements. What it is given
+/// The engine mints through it; a host has it for tests and measurements alone. What it is given
 /// is not judged: an access token without an identity, or an auth token with one or with a `login`,
 /// is signed and then refused by every reader.
 ///
 /// # Errors
 /// [`KeyError`] when the signer does not answer.
+#[cfg_attr(
+    not(feature = "test-util"),
+    expect(unreachable_pub, reason = "only `test_util` offers it: what it signs is in no record")
+)]
 pub async fn mint(
     token_type: TokenType,
     claims: &Claims,

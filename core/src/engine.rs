@@ -174,7 +174,7 @@ impl Engine {
             Ok(None) => Unauthenticated::UnknownApiKey.into(),
             Err(error) => error.into(),
         };
-        self.core.end(Trail::new(Operation::IdentifyClient, None), Err(error))
+        Trail::new(&calls.parts, Operation::IdentifyClient, None, None).end(Err(error))
     }
 
     /// Mints an auth token for a person whom the host has authenticated: ∅ → Active.
@@ -185,9 +185,9 @@ impl Engine {
     /// [`Error::Unavailable`] when a part cannot answer. No token is out then; the login that may
     /// have been recorded is of no use to anybody.
     pub async fn log_in(&self, client: &Client, login: LogIn) -> Result<LoggedIn, Error> {
-        let mut trail = Trail::new(Operation::LogIn, Some(client));
+        let mut trail = self.core.trail(Operation::LogIn, client);
         let result = self.core.log_in(client, login, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Issues a one-time token: ∅ → Issued.
@@ -200,9 +200,9 @@ impl Engine {
         client: &Client,
         token: IssueOneTime,
     ) -> Result<IssuedOneTime, Error> {
-        let mut trail = Trail::new(Operation::IssueOneTime, Some(client));
+        let mut trail = self.core.trail(Operation::IssueOneTime, client);
         let result = self.core.issue_one_time(client, token, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Exchanges exactly one authority for an access token: see [`Exchange`].
@@ -213,12 +213,9 @@ impl Engine {
     /// under the same idempotency reference) gets the token within the policy's retry window.
     pub async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, Error> {
         let client = exchange.client.clone();
-        let mut trail = Trail::new(Operation::Exchange, Some(&client));
-        let result = match self.core.context().await {
-            Ok(cx) => exchange.run(&self.core, &cx, &mut trail).await,
-            Err(error) => Err(error),
-        };
-        self.core.end(trail, result)
+        let mut trail = self.core.trail(Operation::Exchange, &client);
+        let result = self.core.exchange(exchange, &mut trail).await;
+        trail.end(result)
     }
 
     /// Raises a token to `STEPPED_UP` in place: Active → Active(`STEPPED_UP`). The host vouches
@@ -230,9 +227,9 @@ impl Engine {
     /// # Errors
     /// [`Error::Unauthenticated`] when the token is not live, [`Error::Unavailable`].
     pub async fn elevate(&self, client: &Client, bearer: &SecretText) -> Result<(), Error> {
-        let mut trail = Trail::new(Operation::Elevate, Some(client));
+        let mut trail = self.core.trail(Operation::Elevate, client);
         let result = self.core.elevate(client, bearer, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Is this a live access token of this client, and strong enough? Signature and claims, then
@@ -246,9 +243,9 @@ impl Engine {
         client: &Client,
         bearer: &SecretText,
     ) -> Result<Live<S>, Error> {
-        let mut trail = Trail::new(Operation::Authenticate, Some(client));
+        let mut trail = self.core.trail(Operation::Authenticate, client);
         let result = self.core.authenticate(client, bearer, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Is this a live auth token of this client? Using it slides its idle deadline.
@@ -260,9 +257,9 @@ impl Engine {
         client: &Client,
         bearer: &SecretText,
     ) -> Result<LiveLogin, Error> {
-        let mut trail = Trail::new(Operation::Authenticate, Some(client));
+        let mut trail = self.core.trail(Operation::Authenticate, client);
         let result = self.core.authenticate_login(client, bearer, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Is this a live auth token or access token of this client? For what either may do, such as
@@ -275,9 +272,9 @@ impl Engine {
         client: &Client,
         bearer: &SecretText,
     ) -> Result<LiveBearer, Error> {
-        let mut trail = Trail::new(Operation::Authenticate, Some(client));
+        let mut trail = self.core.trail(Operation::Authenticate, client);
         let result = self.core.authenticate_any(client, bearer, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// What an auth token, access token or unspent one-time token of this client says (RFC 7662
@@ -290,9 +287,9 @@ impl Engine {
         client: &Client,
         token: &SecretText,
     ) -> Result<Option<Introspection>, Error> {
-        let mut trail = Trail::new(Operation::Introspect, Some(client));
+        let mut trail = self.core.trail(Operation::Introspect, client);
         let result = self.core.introspect(client, token, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// The identities that the credential behind this auth token may act for.
@@ -306,9 +303,9 @@ impl Engine {
         bearer: &SecretText,
         page: Page,
     ) -> Result<IdentityPage, Error> {
-        let mut trail = Trail::new(Operation::ListIdentities, Some(client));
+        let mut trail = self.core.trail(Operation::ListIdentities, client);
         let result = self.core.identities(client, bearer, page, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Ends the login behind an auth or access token, and so everything that came from it; an
@@ -317,9 +314,9 @@ impl Engine {
     /// # Errors
     /// [`Error::Unauthenticated`] when the token is not good, [`Error::Unavailable`].
     pub async fn log_out(&self, client: &Client, bearer: &SecretText) -> Result<(), Error> {
-        let mut trail = Trail::new(Operation::LogOut, Some(client));
+        let mut trail = self.core.trail(Operation::LogOut, client);
         let result = self.core.log_out(client, bearer, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Ends the grant of an auth, access or one-time token of this client (RFC 7009 §2). A token
@@ -328,9 +325,9 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn revoke(&self, client: &Client, token: &SecretText) -> Result<(), Error> {
-        let mut trail = Trail::new(Operation::Revoke, Some(client));
+        let mut trail = self.core.trail(Operation::Revoke, client);
         let result = self.core.revoke(client, token, &mut trail).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Ends one grant by its id: for the host itself. Ending a login ends whatever came from it.
@@ -338,11 +335,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn revoke_grant(&self, tenant: &Tenant, grant: GrantId) -> Result<(), Error> {
-        let mut trail = Trail::new(Operation::Revoke, None);
+        let mut trail = self.core.host_trail(Operation::Revoke, Some(tenant));
         trail.grant = Some(grant);
         let revoke = Revoke { id: grant, tenant: tenant.clone(), client: None, secret: None };
         let result = self.core.revoke_by(&revoke).await.map(|_| ());
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Ends every grant of a credential, those being issued at this moment included: what was judged
@@ -359,10 +356,10 @@ impl Engine {
         credential: &Credential,
         up_to: Option<OffsetDateTime>,
     ) -> Result<(), Error> {
-        let mut trail = Trail::new(Operation::RevokeAll, None);
+        let mut trail = self.core.host_trail(Operation::RevokeAll, Some(tenant));
         trail.credential = Some(credential.clone());
         let result = self.core.revoke_all(tenant, credential, up_to).await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// Refuses every record issued before now: to be called after the store was restored from a
@@ -372,9 +369,9 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn raise_epoch(&self) -> Result<Epoch, Error> {
-        let trail = Trail::new(Operation::RaiseEpoch, None);
+        let trail = self.core.host_trail(Operation::RaiseEpoch, None);
         let result = self.core.raise_epoch().await;
-        self.core.end(trail, result)
+        trail.end(result)
     }
 
     /// The public keys: what a JWKS endpoint serves (RFC 7517 §5).

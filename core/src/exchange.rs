@@ -11,7 +11,7 @@
 //! It is a chain of values, each made by consuming the one before, so that no step can be skipped
 //! or done out of order:
 //!
-//! [`Exchange`] → [`Parsed`] → [`Authorised`] → [`Redeemed`] → [`Claimed`] → [`Exchanged`]
+//! [`Exchange`] → [`Shaped`] → [`Parsed`] → [`Authorised`] → [`Redeemed`] → [`Claimed`] → [`Exchanged`]
 //!
 //! Whatever can fail without the store comes before the one store call, so a wrong field, a
 //! resolver or a key service that is down burns no token.
@@ -31,9 +31,10 @@ use crate::{
         Redemption, Refusal, State, StepUp, Strength, Terms, Verdict,
     },
     id::{Attempt, Generation, GrantId, IdempotencyRef},
+    instant::Lifetime,
     keys::{KeyError, KeyErrorKind, SigningKey},
     model::{Client, Credential, CredentialType, Identity, Scope, Status},
-    one_time::OneTimeToken,
+    one_time::{InvalidOneTimeToken, OneTimeToken},
     secret::SecretText,
 };
 
@@ -91,125 +92,34 @@ impl Exchange {
         }
     }
 
-    /// The fields that a 400 names when these authorities are there and no row of the table has
-    /// just them; none when a row has. For a front end that names every wrong field at once.
-    #[must_use]
-    pub fn invalid_mix(bearer: bool, token: bool, client_assertion: bool) -> Vec<InvalidField> {
-        match (bearer, token, client_assertion) {
-            (true, _, false) | (false, true, false) | (false, false, true) => Vec::new(),
-            _ => wrong_mix(bearer, token, client_assertion),
-        }
-    }
-
-    /// Carries the whole exchange out.
-    pub(crate) async fn run(
-        self,
-        core: &Core,
-        cx: &Context,
-        trail: &mut Trail<'_>,
-    ) -> Result<Exchanged, Error> {
-        let parsed = self.parse(core, cx, trail).await?;
-        let authorised = parsed.authorise(core, cx).await?;
-        let redeemed = authorised.redeem(core, cx).await?;
-        let claimed = redeemed.claim(core, cx, trail).await?;
-        claimed.sign(core).await
-    }
-
-    /// The fields, the mix of authorities, and whatever can be checked of each by itself.
-    async fn parse(
-        self,
-        core: &Core,
-        cx: &Context,
-        trail: &mut Trail<'_>,
-    ) -> Result<Parsed, Error> {
+    /// What can be said before anything is asked: which authorities are there, and whether each
+    /// is of the right form.
+    pub(crate) fn shape(self, trail: &mut Trail<'_>) -> Result<Shaped, Error> {
         trail.identity = Some(self.identity.clone());
         let attempt = self.attempt()?;
-        let authority = self.authority(core, cx, trail).await?;
-        if let Some(credential) = authority.credential() {
-            trail.credential = Some(credential.clone());
-        }
-        (trail.operation, trail.grant) = match &authority {
-            Authority::Login(login) => (Operation::Open, Some(login.id)),
-            Authority::OneTime(token) => (Operation::Redeem, Some(token.id())),
-            Authority::StepUp(_, token) => (Operation::StepUp, Some(token.id())),
-            Authority::Assertion(_) => (Operation::Assert, None),
+        let repeatable = self.idempotency_ref.is_some();
+        let Self { client, identity, bearer, token, client_assertion, scope, .. } = self;
+        let mix = AuthorityMix {
+            bearer: bearer.is_some(),
+            token: token.is_some(),
+            client_assertion: client_assertion.is_some(),
         };
-        let Self { client, identity, scope, .. } = self;
-        Ok(Parsed { client, identity, scope, attempt, authority })
-    }
-
-    /// Which row of the table is this?
-    async fn authority(
-        &self,
-        core: &Core,
-        cx: &Context,
-        trail: &mut Trail<'_>,
-    ) -> Result<Authority, Error> {
-        let (bearer, token) = match (&self.bearer, &self.token, &self.client_assertion) {
-            (None, None, None) | (Some(_), None, Some(_)) | (_, Some(_), Some(_)) => {
-                return Err(self.wrong_mix());
-            }
-            (None, None, Some(assertion)) => {
-                trail.operation = Operation::Assert;
-                return self.assertion(assertion, core, cx).await.map(Authority::Assertion);
-            }
+        let presented = match (bearer, token, client_assertion) {
+            (Some(bearer), None, None) => Presented::Bearer(bearer),
             (None, Some(token), None) => {
                 trail.operation = Operation::Redeem;
-                return one_time(token).map(Authority::OneTime);
+                Presented::OneTime(token.expose().parse().map_err(Denied::OneTimeToken)?)
             }
-            (Some(bearer), token, None) => (bearer, token),
-        };
-        let (token_type, claims) = core.bearer(&self.client, bearer, cx).await?;
-        match (token_type, token) {
-            (TokenType::Auth, None) => Ok(Authority::Login(claims)),
-            (TokenType::Auth, Some(_)) => Err(self.wrong_mix()),
-            (TokenType::Access, None) => Err(Error::Invalid(vec![InvalidField {
-                field: "token",
-                rule: FieldRule::Required,
-                params: vec!["Authorization"],
-            }])),
-            (TokenType::Access, Some(token)) => {
-                trail.operation = Operation::StepUp;
-                let token = one_time(token)?;
-                // The store is asked about one shard only; another locator is another credential.
-                if token.id().locator() != claims.id.locator() {
-                    return Err(Denied::OtherCredential.into());
-                }
-                if claims.identity.as_ref() != Some(&self.identity) {
-                    return Err(Denied::OtherIdentity.into());
-                }
-                Ok(Authority::StepUp(claims, token))
+            // A token of the wrong form is refused once it is known who presents it.
+            (Some(bearer), Some(token), None) => Presented::Both(bearer, token.expose().parse()),
+            (None, None, Some(assertion)) => {
+                trail.operation = Operation::Assert;
+                let assertion = UnverifiedAssertion::parse(assertion.expose());
+                Presented::Assertion(assertion.map_err(Denied::Assertion)?)
             }
-        }
-    }
-
-    async fn assertion(
-        &self,
-        assertion: &SecretText,
-        core: &Core,
-        cx: &Context,
-    ) -> Result<Assertion, Error> {
-        if core.store_may_evict() {
-            return Err(Denied::StoreMayEvict.into());
-        }
-        let realm = core.realm(&self.client.tenant)?;
-        let calls = &core.calls;
-        let assertion =
-            UnverifiedAssertion::parse(assertion.expose()).map_err(Denied::Assertion)?;
-        let keys = calls.parts.clients.assertion_keys(&self.client, assertion.issuer());
-        let keys = calls.clients(keys).await?;
-        let expectation = AssertionExpectation {
-            audiences: std::slice::from_ref(&realm.assertion_audience),
-            now: cx.now,
-            max_age: calls.parts.policy.assertion_max_age,
-            max_skew: cx.max_skew,
+            _ => return Err(Error::Invalid(mix.wrong())),
         };
-        let assertion = assertion.verify(&keys, &expectation).map_err(Denied::Assertion)?;
-        // Absence of the record means "not yet spent" only where the store cannot have lost it.
-        if assertion.issued_at <= cx.epoch.0.after(cx.max_skew) {
-            return Err(Denied::AssertionBeforeEpoch.into());
-        }
-        Ok(assertion)
+        Ok(Shaped { client, identity, scope, attempt, repeatable, presented })
     }
 
     fn attempt(&self) -> Result<Attempt, Error> {
@@ -227,33 +137,165 @@ impl Exchange {
         ];
         Ok(Attempt::of(reference, &self.client.id, &fields))
     }
-
-    fn wrong_mix(&self) -> Error {
-        let Self { bearer, token, client_assertion, .. } = self;
-        Error::Invalid(wrong_mix(bearer.is_some(), token.is_some(), client_assertion.is_some()))
-    }
 }
 
-/// Names the fields of a mix of authorities that is on no row of the table, as far as it can be
-/// told from what is there: none of them, or more than one. A Bearer and a one-time token make a
-/// step-up, if the Bearer is an access token.
-fn wrong_mix(bearer: bool, token: bool, client_assertion: bool) -> Vec<InvalidField> {
-    const NAMES: [&str; 3] = ["Authorization", "token", "clientAssertion"];
-    let present = [bearer, token, client_assertion];
-    let none = present == [false; 3];
-    let rule = if none { FieldRule::AtLeast } else { FieldRule::Exactly };
-    let named =
-        || NAMES.into_iter().zip(present).filter(|(_, it)| none || *it).map(|(name, _)| name);
-    let params: Vec<_> = std::iter::once("1").chain(named()).collect();
-    named().map(|field| InvalidField { field, rule, params: params.clone() }).collect()
+/// Which authorities are presented, before it is known what they are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthorityMix {
+    /// There is a Bearer.
+    pub bearer: bool,
+    /// There is a one-time token.
+    pub token: bool,
+    /// There is a client assertion.
+    pub client_assertion: bool,
+}
+
+impl AuthorityMix {
+    /// The fields that a 400 names for this mix; none where it is on a row of the table. For a
+    /// front end that names every wrong field in one answer.
+    #[must_use]
+    pub fn invalid_fields(self) -> Vec<InvalidField> {
+        match (self.bearer, self.token, self.client_assertion) {
+            (true, _, false) | (false, true, false) | (false, false, true) => Vec::new(),
+            _ => self.wrong(),
+        }
+    }
+
+    /// Names every authority that is there, of which exactly one may be; or all that could be.
+    fn wrong(self) -> Vec<InvalidField> {
+        const NAMES: [&str; 3] = ["Authorization", "token", "clientAssertion"];
+        let present = [self.bearer, self.token, self.client_assertion];
+        let none = present == [false; 3];
+        let rule = if none { FieldRule::AtLeast } else { FieldRule::Exactly };
+        let named =
+            || NAMES.into_iter().zip(present).filter(|(_, it)| none || *it).map(|(name, _)| name);
+        let params: Vec<_> = std::iter::once("1").chain(named()).collect();
+        named().map(|field| InvalidField { field, rule, params: params.clone() }).collect()
+    }
 }
 
 fn text(secret: Option<&SecretText>) -> &[u8] {
     secret.map_or(&[], |secret| secret.expose().as_bytes())
 }
 
-fn one_time(token: &SecretText) -> Result<OneTimeToken, Error> {
-    token.expose().parse().map_err(|error| Denied::OneTimeToken(error).into())
+/// A request that is well formed.
+pub(crate) struct Shaped {
+    client: Client,
+    identity: Identity,
+    scope: Option<Scope>,
+    attempt: Attempt,
+    repeatable: bool,
+    presented: Presented,
+}
+
+/// What is presented, of the right form and nothing more.
+enum Presented {
+    Bearer(SecretText),
+    OneTime(OneTimeToken),
+    Both(SecretText, Result<OneTimeToken, InvalidOneTimeToken>),
+    Assertion(UnverifiedAssertion),
+}
+
+impl Shaped {
+    /// Carries the rest of the exchange out.
+    pub(crate) async fn run(
+        self,
+        core: &Core,
+        cx: &Context,
+        trail: &mut Trail<'_>,
+    ) -> Result<Exchanged, Error> {
+        let parsed = self.parse(core, cx, trail).await?;
+        let authorised = parsed.authorise(core, cx).await?;
+        let redeemed = authorised.redeem(core, cx).await?;
+        let claimed = redeemed.claim(core, cx, trail).await?;
+        claimed.sign(core).await
+    }
+
+    /// Which row of the table it is, with whatever can be checked of each authority by itself.
+    async fn parse(
+        self,
+        core: &Core,
+        cx: &Context,
+        trail: &mut Trail<'_>,
+    ) -> Result<Parsed, Error> {
+        let Self { client, identity, scope, attempt, repeatable, presented } = self;
+        let authority = match presented {
+            Presented::OneTime(token) => Authority::OneTime(token),
+            Presented::Bearer(bearer) => match core.bearer(&client, &bearer, cx).await? {
+                (TokenType::Auth, claims) => Authority::Login(claims),
+                (TokenType::Access, _) => {
+                    let (field, rule) = ("token", FieldRule::Required);
+                    let params = vec!["Authorization"];
+                    return Err(Error::Invalid(vec![InvalidField { field, rule, params }]));
+                }
+            },
+            Presented::Both(bearer, token) => match core.bearer(&client, &bearer, cx).await? {
+                (TokenType::Auth, _) => {
+                    let mix = AuthorityMix { bearer: true, token: true, client_assertion: false };
+                    return Err(Error::Invalid(mix.wrong()));
+                }
+                (TokenType::Access, claims) => {
+                    trail.operation = Operation::StepUp;
+                    evidence(claims, token.map_err(Denied::OneTimeToken)?, &identity)?
+                }
+            },
+            Presented::Assertion(assertion) => {
+                let assertion = verified(assertion, &client, repeatable, core, cx).await?;
+                Authority::Assertion(assertion)
+            }
+        };
+        (trail.operation, trail.grant) = match &authority {
+            Authority::Login(login) => (Operation::Open, Some(login.id)),
+            Authority::OneTime(token) => (Operation::Redeem, Some(token.id())),
+            Authority::StepUp(_, token) => (Operation::StepUp, Some(token.id())),
+            Authority::Assertion(_) => (Operation::Assert, None),
+        };
+        trail.credential = authority.credential().cloned();
+        Ok(Parsed { client, identity, scope, attempt, authority })
+    }
+}
+
+/// A Bearer and a one-time token that may belong together, as far as they tell by themselves.
+fn evidence(claims: Claims, token: OneTimeToken, identity: &Identity) -> Result<Authority, Denied> {
+    // The store is asked about one shard only; another locator is another credential.
+    if token.id().locator() != claims.id.locator() {
+        return Err(Denied::OtherCredential);
+    }
+    if claims.identity.as_ref() != Some(identity) {
+        return Err(Denied::OtherIdentity);
+    }
+    Ok(Authority::StepUp(claims, token))
+}
+
+/// An assertion that is good as far as it can be seen without its record.
+async fn verified(
+    assertion: UnverifiedAssertion,
+    client: &Client,
+    repeatable: bool,
+    core: &Core,
+    cx: &Context,
+) -> Result<Assertion, Error> {
+    if core.store_may_evict() {
+        return Err(Denied::StoreMayEvict.into());
+    }
+    let realm = core.realm(&client.tenant)?;
+    let calls = &core.calls;
+    let keys = calls.parts.clients.assertion_keys(client, assertion.issuer());
+    let keys = calls.clients(keys).await?;
+    let expectation = AssertionExpectation {
+        audiences: std::slice::from_ref(&realm.assertion_audience),
+        now: cx.now,
+        max_age: calls.parts.policy.assertion_max_age,
+        max_skew: cx.max_skew,
+        // The store tells a retry from an assertion that comes too late.
+        grace: if repeatable { cx.retry_window } else { Lifetime::ZERO },
+    };
+    let assertion = assertion.verify(&keys, &expectation).map_err(Denied::Assertion)?;
+    // Absence of the record means "not yet spent" only where the store cannot have lost it.
+    if assertion.issued_at <= cx.epoch.0.after(cx.max_skew) {
+        return Err(Denied::AssertionBeforeEpoch.into());
+    }
+    Ok(assertion)
 }
 
 /// A request that is well formed, by an authority that is good as far as it can be seen without
@@ -321,6 +363,10 @@ impl Parsed {
                 Call::Redeem(redeem(token, mint, resolved))
             }
             Authority::StepUp(bearer, token) => {
+                if bearer.scope.is_some() {
+                    // It is the Bearer's scope that the step-up keeps, or narrows.
+                    mint.scope = narrowed(mint.scope.take(), bearer.scope.as_ref())?;
+                }
                 let resolved = examine(core, cx, &client, &identity, token, &mut mint).await?;
                 let redeem = redeem(token, mint, resolved);
                 Call::StepUp(StepUp { bearer: Bearer::of(bearer), redeem })
@@ -413,6 +459,7 @@ fn issue(
             purpose: Purpose::Access { identity, login: None },
             strength: Strength::Standard,
             mint,
+            not_after: assertion.ends_at,
             keep_until: assertion.ends_at.after(cx.max_skew),
         },
     })

@@ -56,7 +56,7 @@ pub fn issue(
 ) -> Decision<Verdict> {
     let verdict = match taken {
         Some(grant) => issue_again(head, grant, event, cx),
-        None => match head_for(head, event, cx) {
+        None => match in_time(event, cx).and_then(|()| head_for(head, event, cx)) {
             Ok((head, head_is_new)) => {
                 let grant = first(&head, event, cx);
                 return Decision {
@@ -570,6 +570,14 @@ fn live<'a>(grant: &'a Grant, cx: &Context) -> Result<&'a Active, Refusal> {
 // What is written
 // ---------------------------------------------------------------------------------------------
 
+/// What buys the grant must not have ended.
+fn in_time(event: &Issue, cx: &Context) -> Result<(), Refusal> {
+    match event.first {
+        First::Token { not_after, .. } if cx.now >= not_after => Err(Refusal::Expired),
+        First::Token { .. } | First::OneTime { .. } => Ok(()),
+    }
+}
+
 /// The head that a new grant goes under, and whether it has to be written: its life is extended in
 /// big steps, so that issuing seldom does.
 fn head_for(head: Option<&Head>, event: &Issue, cx: &Context) -> Result<(Head, bool), Refusal> {
@@ -606,7 +614,7 @@ fn first(head: &Head, event: &Issue, cx: &Context) -> Grant {
             let issued = Issued { identity: identity.clone(), strength: *strength, expires_at };
             (Some(*secret), State::Issued(issued), expires_at)
         }
-        First::Token { attempt, purpose, strength, mint, keep_until } => {
+        First::Token { attempt, purpose, strength, mint, keep_until, not_after: _ } => {
             let expires_at = cx.now.after(mint.absolute).min(head.keep_until);
             let active = Active::minted(
                 &event.terms,

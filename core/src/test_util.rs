@@ -23,6 +23,9 @@ mod faults;
 
 pub use faults::{Failure, Faults, Faulty};
 
+/// For tests and measurements: a server mints through its engine, which records the grant first.
+pub use crate::claims::mint;
+
 /// A clock that is set by hand.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);

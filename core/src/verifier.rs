@@ -65,22 +65,17 @@ pub struct VerifierParts {
     pub audience: Audience,
     /// How far this machine's clock may be from the engine's.
     pub leeway: Leeway,
+    /// The one tenant whose tokens are accepted; `None` where issuer and audience tell tenants
+    /// apart already.
+    pub tenant: Option<Tenant>,
 }
 
 impl Verifier {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: VerifierParts) -> Self {
-        let VerifierParts { keys, issuer, audience, leeway } = parts;
-        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience, tenant: None, leeway }
-    }
-
-    /// The same verifier, which accepts this tenant's tokens alone.
-    ///
-    /// Needed where several tenants share issuer and audience; else those tell them apart.
-    #[must_use]
-    pub fn for_tenant(self, tenant: Tenant) -> Self {
-        Self { tenant: Some(tenant), ..self }
+        let VerifierParts { keys, issuer, audience, leeway, tenant } = parts;
+        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience, tenant, leeway }
     }
 
     /// Takes a newly fetched key set in place of the one it has; tokens that are being checked at

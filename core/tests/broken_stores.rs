@@ -20,7 +20,7 @@ async fn a_store_that_breaks_no_rule_is_not_blamed() {
     }
 }
 
-/// Every fault, with cases that must catch it. A fault that is not listed does not compile.
+/// Every fault, with cases that must catch it. A fault that is not listed is dead code.
 macro_rules! caught {
     ($($fault:ident by $($case:ident),+;)+) => {
         const CAUGHT: &[(Fault, &[&str])] =
@@ -54,9 +54,11 @@ caught! {
     ForgetsEpoch by a_lower_epoch_is_refused;
     ForgetsGeneration by revoking_all_ends_every_grant, nothing_slips_past_revoking_all;
     ForgetsRevokedTo by revoking_all_up_to_an_instant_spares_the_later;
+    ForgetsRevokedAt by what_was_judged_before_revoking_all_is_not_issued_after;
     ForgetsMissingHead by a_grant_without_its_head_is_refused;
     ForgetsLogin by a_revoked_login_ends_its_children,
         a_child_opened_beside_the_revocation_ends_too;
+    ForgetsNotAfter by an_assertion_that_has_ended_buys_nothing;
     ForgetsOneTimeExpiry by a_one_time_token_expires_on_time, evidence_expires_on_time;
     ForgetsIdleLimit by an_idle_grant_is_refused_on_time, reading_changes_nothing,
         a_dead_bearer_spends_nothing;
@@ -76,6 +78,7 @@ caught! {
     SpendsOnDeadBearer by a_dead_bearer_spends_nothing, one_of_many_step_ups_wins;
     ForgetsToSupersede by a_step_up_puts_one_grant_in_the_place_of_another,
         one_of_many_step_ups_wins;
+    StepUpTakesTheTermsOfItsEvidence by a_step_up_keeps_the_scope_and_claims_of_the_bearer;
     SupersededAnswersAnyone by a_superseded_bearer_answers_only_its_own_attempt,
         a_replayed_step_up_revokes_what_was_bought;
     ChildOutlivesLogin by no_child_outlives_its_login;

@@ -16,7 +16,7 @@ use mintage::{
     CredentialId, CredentialType, GrantId, HostClaims, IdempotencyRef, Identity, IdentityId,
     IdentityType, Issuer, KeyId, KeySet, Leeway, Lifetime, MAX_TOKEN_BYTES, OneTimeToken, Scope,
     SigningKey, Status, SteppedUp, Tenant, Timestamp, TokenError, TokenType, UnverifiedAssertion,
-    Verifier, VerifierParts, mint, sign_assertion,
+    Verifier, VerifierParts, sign_assertion, test_util::mint,
 };
 use proptest::prelude::*;
 use time::OffsetDateTime;
@@ -32,6 +32,7 @@ proptest! {
         let token = minted(&claims);
         prop_assert_eq!(&token, &minted(&claims), "the same claims are the same bytes");
         let parts = VerifierParts {
+ tenant: None,
             keys: KeySet::new([key().verifying_key().clone()]),
             issuer: claims.issuer.clone(),
             audience: claims.audience.clone(),
@@ -83,6 +84,7 @@ proptest! {
     ) {
         let token = minted(&claims);
         let parts = VerifierParts {
+ tenant: None,
             keys: KeySet::new([key().verifying_key().clone()]),
             issuer: claims.issuer.clone(),
             audience: claims.audience.clone(),
@@ -302,9 +304,9 @@ fn a_token_for_others_is_refused() {
     assert_eq!(other, Err(TokenError::Audience));
     let token = signed(HEADER, &payload(&members()));
     let now = NOW.into();
-    let acme = verifier().for_tenant(Tenant::new("acme").unwrap());
+    let acme = verifier_of(Some("acme"));
     assert!(acme.verify::<AnyStatus>(&token, now).is_ok());
-    let other = verifier().for_tenant(Tenant::new("other").unwrap());
+    let other = verifier_of(Some("other"));
     assert_eq!(other.verify::<AnyStatus>(&token, now).unwrap_err(), TokenError::Tenant);
 }
 
@@ -469,11 +471,16 @@ fn key() -> SigningKey {
 }
 
 fn verifier() -> Verifier {
+    verifier_of(None)
+}
+
+fn verifier_of(tenant: Option<&str>) -> Verifier {
     Verifier::new(VerifierParts {
         keys: KeySet::new([key().verifying_key().clone()]),
         issuer: Issuer::new("https://login.example").unwrap(),
         audience: Audience::new("https://api.example").unwrap(),
         leeway: Leeway::default(),
+        tenant: tenant.map(|tenant| Tenant::new(tenant).unwrap()),
     })
 }
 

@@ -6,7 +6,8 @@ use axum::{
     response::Response,
 };
 use mintage::{
-    Credential, Exchange, Exchanged, FieldRule, IdempotencyRef, Identity, OneTimeToken, Status,
+    AuthorityMix, Credential, Exchange, Exchanged, FieldRule, IdempotencyRef, Identity,
+    OneTimeToken, Status,
 };
 use serde::Serialize;
 
@@ -34,8 +35,12 @@ pub(crate) async fn exchange(
 ) -> Result<Response, WireError> {
     let mut fields = body.fields();
     // The engine says the same, but later: so it stands in one answer with the other fields.
-    let (has_token, has_assertion) = (fields.has("token"), fields.has("clientAssertion"));
-    for wrong in Exchange::invalid_mix(bearer.is_some(), has_token, has_assertion) {
+    let mix = AuthorityMix {
+        bearer: bearer.is_some(),
+        token: fields.has("token"),
+        client_assertion: fields.has("clientAssertion"),
+    };
+    for wrong in mix.invalid_fields() {
         fields.refuse(wrong.field, wrong.rule, &wrong.params);
     }
     let identity = fields.identity();

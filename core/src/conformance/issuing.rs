@@ -1,6 +1,9 @@
 //! ∅ → Issued, ∅ → Active.
 
+use std::sync::Arc;
+
 use super::{
+    Violation,
     model::{Answer, Op},
     scene::{
         ACCESS, HOUR, IDLE, LOGIN, MIN, ONE_TIME, OneTime, Outcome, Person, S, Scene, read, revoke,
@@ -19,7 +22,6 @@ use crate::{
         IdentityId, IdentityType, Issuer, Scope, Tenant,
     },
 };
-use std::sync::Arc;
 
 pub(super) async fn a_record_comes_back_whole(scene: &Scene<'_>) -> Outcome {
     for (plain, credential, identity, algorithm) in [
@@ -38,7 +40,7 @@ pub(super) async fn a_record_comes_back_whole(scene: &Scene<'_>) -> Outcome {
 }
 
 /// The longest of everything.
-fn longest(scene: &Scene<'_>, person: &mut Person<'_>) -> Result<HostClaims, super::Violation> {
+fn longest(scene: &Scene<'_>, person: &mut Person<'_>) -> Result<HostClaims, Violation> {
     // Every character that a name may hold beside letters and digits.
     let odd = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~";
     person.tenant = scene.valid(Tenant::new(&scene.name(odd, 64)))?;
@@ -259,6 +261,8 @@ pub(super) async fn a_step_up_keeps_the_scope_and_claims_of_the_bearer(
         scene.same("its scope", kept.0, &scene.active(&stepped)?.minted.scope)?;
         scene.same("the scope of its terms", kept.0, &stepped.terms.scope)?;
         scene.same("its claims", kept.1, &stepped.terms.claims)?;
+        let seen = scene.granted(read(&stepped), scene.at(0)).await?;
+        scene.same("the grant as read", &stepped, &seen)?;
     }
     Ok(())
 }
@@ -294,6 +298,20 @@ pub(super) async fn one_of_many_assertions_wins(scene: &Scene<'_>) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn an_assertion_that_has_ended_buys_nothing(scene: &Scene<'_>) -> Outcome {
+    let ana = scene.person()?;
+    let mut assertion = ana.assertion(scene.instant(5 * MIN));
+    if let First::Token { not_after, .. } = &mut assertion.first {
+        *not_after = scene.instant(MIN);
+    }
+    scene.refused(&assertion, scene.at(MIN), Refusal::Expired).await?;
+    // That kept nothing.
+    let bought = scene.granted(&assertion, scene.at(MIN - 1)).await?;
+    scene.repeated(&assertion, scene.at(MIN + 29 * S), &bought).await?;
+    let again = Issue { id: assertion.id, ..ana.assertion(scene.instant(5 * MIN)) };
+    scene.refused(again, scene.at(MIN), Refusal::Spent).await
+}
+
 pub(super) async fn a_spent_assertion_is_known_beyond_its_grant(scene: &Scene<'_>) -> Outcome {
     let ana = scene.person()?;
     let assertion = ana.assertion(scene.instant(5 * HOUR));
@@ -315,6 +333,7 @@ pub(super) async fn a_head_covers_its_grants(scene: &Scene<'_>) -> Outcome {
         purpose: Purpose::Login,
         strength: Strength::Standard,
         mint,
+        not_after: Timestamp::MAX,
         keep_until: Timestamp::MIN,
     };
     let long = Issue { covers: absolute, ..ana.issue(first) };
@@ -342,7 +361,7 @@ pub(super) async fn a_head_covers_its_grants(scene: &Scene<'_>) -> Outcome {
 }
 
 /// The one answer that granted something new.
-pub(super) fn one_winner(scene: &Scene<'_>, answers: &[Answer]) -> Result<Grant, super::Violation> {
+pub(super) fn one_winner(scene: &Scene<'_>, answers: &[Answer]) -> Result<Grant, Violation> {
     let mut won = answers.iter().filter_map(|answer| match answer {
         Answer::Granted { grant, retried: false } => Some(grant),
         _ => None,

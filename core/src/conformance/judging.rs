@@ -2,7 +2,7 @@
 
 use super::{
     model::{Answer, Op},
-    scene::{MIN, Outcome, Person, S, Scene, bearer, elevate, read, revoke, touch},
+    scene::{MIN, Outcome, Person, S, SLIDE, Scene, bearer, elevate, read, revoke, touch},
 };
 use crate::{
     grant::{Context, Read, Redeem, Refusal, Revoke, StepUp, Strength, Touch},
@@ -54,8 +54,12 @@ pub(super) async fn a_lower_epoch_is_refused(scene: &Scene<'_>) -> Outcome {
     scene.same("its epoch", &raised(S).epoch, &issued.epoch)?;
     let bought = scene.granted(&token.redeem, raised(S)).await?;
     scene.granted(touch(&bought), raised(S)).await?;
-    // An engine that has not yet heard of it is not kept from it.
-    scene.granted(touch(&bought), scene.at(S)).await.map(|_| ())
+    // An engine that has not yet heard of it is not kept from it, and does not undo it.
+    scene.granted(touch(&bought), scene.at(S)).await?;
+    let login = scene.granted(ana.login(Strength::Standard), raised(S)).await?;
+    let child = ana.opens(&login, S).await?;
+    scene.same("its epoch", &login.epoch, &child.epoch)?;
+    scene.granted(touch(&child), raised(S)).await.map(|_| ())
 }
 
 pub(super) async fn a_clock_that_fell_behind_is_refused(scene: &Scene<'_>) -> Outcome {
@@ -73,6 +77,30 @@ pub(super) async fn a_clock_that_fell_behind_is_refused(scene: &Scene<'_>) -> Ou
     scene.refused(read(&bought), scene.at(115 * S - 1), Refusal::Clock).await?;
     scene.granted(elevate(&bought, None), scene.at(115 * S)).await?;
     scene.refused(read(&bought), scene.at(115 * S - 1), Refusal::Clock).await?;
+
+    let bought = ana.buys(0).await?;
+    scene.granted(elevate(&bought, None), scene.at(20 * S)).await?;
+    let slid = scene.granted(touch(&bought), scene.at(16 * S)).await?;
+    scene.same("its latest instant", &scene.instant(20 * S), &scene.active(&slid)?.seen_at)?;
+
+    // So is one that was superseded or revoked.
+    let superseded = ana.buys(0).await?;
+    let evidence = ana.gets(EVIDENCE, 0).await?;
+    scene.granted(evidence.step_up(&superseded), scene.at(20 * S)).await?;
+    let revoked = ana.buys(0).await?;
+    scene.answered(revoke(&revoked), scene.at(20 * S), Answer::Revoked).await?;
+    for (dead, refusal) in [(superseded, Refusal::Superseded), (revoked, Refusal::Revoked)] {
+        scene.refused(touch(&dead), scene.at(15 * S - 1), Refusal::Clock).await?;
+        scene.refused(touch(&dead), scene.at(15 * S), refusal).await?;
+    }
+
+    // A child that is opened again is judged by its own instants.
+    let login = ana.logs_in(0).await?;
+    let open = ana.open(&login);
+    let child = scene.granted(&open, scene.at(0)).await?;
+    let touched = scene.granted(touch(&child), scene.at(20 * S)).await?;
+    scene.refused(&open, scene.at(15 * S - 1), Refusal::Clock).await?;
+    scene.repeated(&open, scene.at(15 * S), &touched).await?;
 
     // A child is judged by its login's instants too.
     let login = ana.logs_in(0).await?;
@@ -154,7 +182,7 @@ pub(super) async fn tenants_never_see_each_other(scene: &Scene<'_>) -> Outcome {
     scene.bearer_refused(step_up, scene.at(S), Refusal::Tenant).await?;
 
     scene.granted(token.step_up(&child), scene.at(S)).await?;
-    let untouched = Touch { bearer: bearer(&theirs), slide: super::scene::SLIDE };
+    let untouched = Touch { bearer: bearer(&theirs), slide: SLIDE };
     scene.granted(untouched, scene.at(S)).await.map(|_| ())
 }
 

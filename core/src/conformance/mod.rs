@@ -19,7 +19,10 @@
 //! #   Arc::new(YourStore::new(capacity, time::OffsetDateTime::UNIX_EPOCH))
 //! }
 //!
-//! conformance::suite!(#[tokio::test(flavor = "multi_thread")] connect().await);
+//! conformance::suite! {
+//!     #[tokio::test(flavor = "multi_thread")]
+//!     connect().await
+//! }
 //! # fn main() {}
 //! ```
 //!
@@ -31,8 +34,9 @@
 //! of its own:
 //!
 //! ```
-//! # async fn prove(store: &dyn mintage::TokenStore) -> Result<(), mintage::conformance::Violation> {
-//! for case in mintage::conformance::CASES {
+//! # use mintage::{TokenStore, conformance};
+//! # async fn prove(store: &dyn TokenStore) -> Result<(), conformance::Violation> {
+//! for case in conformance::CASES {
 //!     case.run(store).await?;
 //! }
 //! # Ok(())
@@ -110,11 +114,13 @@ macro_rules! __mintage_conformance_cases {
                 what_was_judged_before_revoking_all_is_not_issued_after,
                 /// A client assertion buys one grant, however often it is presented at once.
                 one_of_many_assertions_wins,
+                /// A client assertion is good to the millisecond before its end.
+                an_assertion_that_has_ended_buys_nothing,
                 /// A client assertion is known as spent until its own end, though what it bought
                 /// ended before.
                 a_spent_assertion_is_known_beyond_its_grant,
-                /// A head is kept as long as the longest grant that was issued under it is to live, and
-                /// no grant lives longer.
+                /// A head is kept as long as the longest grant under it is to live, and no grant
+                /// lives longer.
                 a_head_covers_its_grants,
             }
             redeeming {
@@ -148,6 +154,8 @@ macro_rules! __mintage_conformance_cases {
                 a_superseded_bearer_answers_only_its_own_attempt,
                 /// A replay of spent evidence revokes what it bought.
                 a_replayed_step_up_revokes_what_was_bought,
+                /// A one-time token whose grant was superseded is a replay, and ends nothing more.
+                a_superseded_token_is_a_replay_that_revokes_nothing,
                 /// With a Bearer that is dead in any way, a step-up spends nothing.
                 a_dead_bearer_spends_nothing,
                 /// Only a `STEPPED_UP` token of the same identity is evidence; others are not
@@ -265,7 +273,7 @@ macro_rules! __mintage_conformance_cases {
     };
 }
 
-/// One test of each case: `suite!(#[tokio::test] make_store().await)`.
+/// One test of each case: `suite! { #[tokio::test] make_store().await }`.
 ///
 /// The attributes are those of every test. The expression is evaluated inside each test and gives
 /// something that dereferences to a [`TokenStore`]. Tests are named after their cases, so that a

@@ -14,7 +14,7 @@ use super::{
     Violation,
     joined::Joined,
     model::Op,
-    scene::{MIN, OneTime, Outcome, Person, S, SLIDE, Scene},
+    scene::{ACCESS, MIN, OneTime, Outcome, Person, S, SLIDE, Scene},
 };
 use crate::{
     grant::{
@@ -367,7 +367,7 @@ impl<'a> Cast<'a> {
             login,
             identity,
             attempt,
-            mint: self.ana.mint(super::scene::ACCESS),
+            mint: self.ana.mint(ACCESS),
             slide: SLIDE,
         }
     }

@@ -1,6 +1,9 @@
 //! ∅ → Active under a login, and how a login ends its children.
 
+use std::sync::Arc;
+
 use super::{
+    Violation,
     flaws::{BEARER, Flaw, Flawed, pairs},
     issuing::one_winner,
     model::{Answer, Op},
@@ -10,11 +13,10 @@ use super::{
     },
 };
 use crate::{
-    grant::{First, Grant, Issue, Open, Purpose, Refusal, Slide, Strength},
+    grant::{First, Grant, Issue, Open, Purpose, Read, Refusal, Slide, Strength, Touch},
     id::GrantId,
     model::{HostClaims, Scope},
 };
-use std::sync::Arc;
 
 pub(super) async fn a_child_comes_from_its_login(scene: &Scene<'_>) -> Outcome {
     let until = scene.instant(30 * MIN);
@@ -70,7 +72,7 @@ pub(super) async fn no_child_outlives_its_login(scene: &Scene<'_>) -> Outcome {
     scene.same("once stepped up", &end, &scene.active(&stepped)?.minted.expires_at)?;
 
     let slide = Slide { idle: LOGIN, ..SLIDE };
-    let restless = crate::grant::Touch { bearer: bearer(&stepped), slide };
+    let restless = Touch { bearer: bearer(&stepped), slide };
     scene.granted(&restless, scene.at(half + MIN)).await?;
     scene.granted(touch(&stepped), scene.at(12 * HOUR - 1)).await?;
     let gone = [Refusal::Login, Refusal::Expired, Refusal::Unknown].map(Answer::Refused);
@@ -186,6 +188,10 @@ pub(super) async fn the_same_attempt_opens_one_child(scene: &Scene<'_>) -> Outco
     scene.refused(&open, scene.at(31 * S), Refusal::Spent).await?;
     scene.granted(touch(&child), scene.at(31 * S)).await?;
     scene.granted(read(&child), scene.at(31 * S)).await?;
+    let before = scene.granted(read(&login), scene.at(50 * S)).await?;
+    scene.refused(&open, scene.at(50 * S), Refusal::Spent).await?;
+    let after = scene.granted(read(&login), scene.at(50 * S)).await?;
+    scene.same("the login, as the refusal found it", &before, &after)?;
     scene.answered(revoke(&child), scene.at(31 * S), Answer::Revoked).await?;
     scene.refused(&open, scene.at(31 * S), Refusal::Revoked).await
 }
@@ -206,7 +212,7 @@ pub(super) async fn the_named_login_must_agree(scene: &Scene<'_>) -> Outcome {
         let mut wrong = touch(grant);
         wrong.bearer.login = named;
         scene.refused(&wrong, scene.at(S), Refusal::Login).await?;
-        let wrong = crate::grant::Read::Bearer(wrong.bearer);
+        let wrong = Read::Bearer(wrong.bearer);
         scene.refused(wrong, scene.at(S), Refusal::Login).await?;
     }
     scene.granted(touch(&child), scene.at(S)).await.map(|_| ())
@@ -251,7 +257,7 @@ pub(super) async fn opening_refuses_in_order(scene: &Scene<'_>) -> Outcome {
 }
 
 /// A login that does not idle out.
-async fn restless_login(ana: &Person<'_>) -> Result<Grant, super::Violation> {
+async fn restless_login(ana: &Person<'_>) -> Result<Grant, Violation> {
     let mut login = ana.login(Strength::Standard);
     if let First::Token { mint, .. } = &mut login.first {
         mint.idle = LOGIN;

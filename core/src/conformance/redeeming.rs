@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     grant::{OnReplay, Purpose, Redeem, Refusal, Strength},
-    model::Status,
+    instant::Lifetime,
+    model::{IdentityType, Status},
 };
 
 pub(super) async fn a_one_time_token_buys_its_access_token(scene: &Scene<'_>) -> Outcome {
@@ -99,7 +100,21 @@ pub(super) async fn the_same_attempt_gets_the_same_answer_within_the_window(
     scene.refused(&token.redeem, scene.at(31 * S), Refusal::Spent).await?;
     scene.refused(&token.redeem, scene.at(59 * S), Refusal::Spent).await?;
     let seen = scene.granted(read(&bought), scene.at(59 * S)).await?;
-    scene.same("the grant as it was bought", &bought, &seen)
+    scene.same("the grant as it was bought", &bought, &seen)?;
+
+    // What has ended within the window is not bought again.
+    let brief = Lifetime::from_secs(10);
+    for (idle, absolute, refusal) in
+        [(brief, ACCESS, Refusal::Idle), (brief, brief, Refusal::Expired)]
+    {
+        let mut token = ana.gets(Strength::Standard, 0).await?;
+        token.redeem.mint.idle = idle;
+        token.redeem.mint.absolute = absolute;
+        let bought = scene.granted(&token.redeem, scene.at(0)).await?;
+        scene.repeated(&token.redeem, scene.at(10 * S - 1), &bought).await?;
+        scene.refused(&token.redeem, scene.at(10 * S), refusal).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn a_replay_revokes_what_was_bought(scene: &Scene<'_>) -> Outcome {
@@ -147,7 +162,7 @@ pub(super) async fn a_refused_redemption_burns_nothing(scene: &Scene<'_>) -> Out
     let other = scene.person()?;
     let token = ana.gets(Strength::Standard, 0).await?;
     let mut kind = ana.identity.clone();
-    kind.kind = crate::model::IdentityType::Consumer;
+    kind.kind = IdentityType::Consumer;
     let right = || token.by(scene.attempt());
     for (wrong, refusal) in [
         (Redeem { secret: scene.secret(), ..right() }, Refusal::Secret),

@@ -85,8 +85,8 @@ impl<'a> Scene<'a> {
         Ok(Self::beginning(store, rule, seed, BASE))
     }
 
-    /// The same store and rule at another time, with other people: 1 January of that year, or up
-    /// to a year later.
+    /// The same store and rule at another time, with other people: within a year from about the
+    /// beginning of that one.
     pub(super) fn in_the_year(&self, year: u16) -> Self {
         let from_base = i64::from(year) - 2100;
         let base = BASE.as_millis() + from_base * 365 * 24 * HOUR;
@@ -101,9 +101,8 @@ impl<'a> Scene<'a> {
     ) -> Self {
         let drawn = AtomicU64::new(0);
         let scene = Self { store, rule, seed, drawn, base, did: Mutex::default() };
-        let offset = u32::from_be_bytes(scene.draw());
-        let year = 365 * 24 * HOUR;
-        let base = Timestamp::from_millis(base.as_millis() + i64::from(offset) % year);
+        let offset = i64::from_be_bytes(scene.draw()).rem_euclid(365 * 24 * HOUR);
+        let base = Timestamp::from_millis(base.as_millis() + offset);
         scene.tell(format!("0 ms is here {base:?}"));
         Self { base, ..scene }
     }
@@ -261,8 +260,8 @@ impl Scene<'_> {
             Answer::Refused(Refusal::Expired | Refusal::Unknown)
             | Answer::BearerRefused(Refusal::Expired | Refusal::Unknown) => Ok(()),
             other => {
-                Err(self
-                    .violation("Refused(Expired), or Refused(Unknown)", format_args!("{other:?}")))
+                let expected = "Refused(Expired), or Refused(Unknown)";
+                Err(self.violation(expected, format_args!("{other:?}")))
             }
         }
     }
@@ -451,6 +450,7 @@ impl Person<'_> {
             purpose: Purpose::Login,
             strength,
             mint: self.mint(LOGIN),
+            not_after: Timestamp::MAX,
             keep_until: Timestamp::MIN,
         })
     }
@@ -462,6 +462,7 @@ impl Person<'_> {
             purpose: Purpose::Access { identity: self.identity.clone(), login: None },
             strength: Strength::Standard,
             mint: self.mint(ACCESS),
+            not_after: Timestamp::MAX,
             keep_until,
         })
     }

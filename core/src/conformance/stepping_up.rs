@@ -1,6 +1,7 @@
 //! Issued → Active and Active → Superseded, in one step.
 
 use super::{
+    Violation,
     flaws::{BOTH, Flawed, pairs},
     issuing::one_winner,
     model::{Answer, Op},
@@ -63,6 +64,13 @@ pub(super) async fn a_superseded_bearer_answers_only_its_own_attempt(scene: &Sce
     let stranger = evidence.step_up(&child(&ana).await?);
     scene.refused(stranger, scene.at(2 * S), Refusal::Spent).await?;
 
+    // Not even one that the same name put another grant in the place of.
+    let also_old = child(&ana).await?;
+    let mut also = ana.gets(EVIDENCE, 0).await?;
+    also.redeem.attempt = evidence.redeem.attempt;
+    scene.granted(also.step_up(&also_old), scene.at(2 * S)).await?;
+    scene.refused(evidence.step_up(&also_old), scene.at(2 * S), Refusal::Spent).await?;
+
     scene.repeated(evidence.step_up(&old), scene.at(31 * S - 1), &stepped).await?;
     scene.refused(evidence.step_up(&old), scene.at(31 * S), Refusal::Spent).await?;
     scene.granted(touch(&stepped), scene.at(31 * S)).await?;
@@ -95,6 +103,22 @@ pub(super) async fn a_replayed_step_up_revokes_what_was_bought(scene: &Scene<'_>
         scene.refused(evidence.step_up(&old), scene.at(2 * S), Refusal::Revoked).await?;
     }
     Ok(())
+}
+
+pub(super) async fn a_superseded_token_is_a_replay_that_revokes_nothing(
+    scene: &Scene<'_>,
+) -> Outcome {
+    let ana = scene.person()?;
+    let token = ana.gets(EVIDENCE, 0).await?;
+    let old = scene.granted(&token.redeem, scene.at(0)).await?;
+    let evidence = ana.gets(EVIDENCE, 0).await?;
+    let stepped = scene.granted(evidence.step_up(&old), scene.at(S)).await?;
+    let replayed = || Answer::Replayed { revoked: false };
+    scene.answered(&token.redeem, scene.at(2 * S), replayed()).await?;
+    scene.answered(token.by(scene.attempt()), scene.at(2 * S), replayed()).await?;
+    scene.answered(token.step_up(&stepped), scene.at(2 * S), replayed()).await?;
+    scene.refused(touch(&old), scene.at(2 * S), Refusal::Superseded).await?;
+    scene.granted(touch(&stepped), scene.at(2 * S)).await.map(|_| ())
 }
 
 pub(super) async fn a_dead_bearer_spends_nothing(scene: &Scene<'_>) -> Outcome {
@@ -285,7 +309,7 @@ pub(super) async fn stepping_up_refuses_in_order(scene: &Scene<'_>) -> Outcome {
 }
 
 /// An access token that was opened under a login, now.
-async fn child(ana: &Person<'_>) -> Result<Grant, super::Violation> {
+async fn child(ana: &Person<'_>) -> Result<Grant, Violation> {
     let login = ana.logs_in(0).await?;
     ana.opens(&login, 0).await
 }

@@ -1,6 +1,7 @@
 //! The live check, its slide, and reading.
 
 use super::{
+    Violation,
     flaws::{BEARER, Flaw, Flawed, TOKEN, pairs},
     scene::{HOUR, MIN, Outcome, S, SLIDE, Scene, bearer, elevate, read, touch},
 };
@@ -70,7 +71,11 @@ pub(super) async fn the_absolute_limit_holds(scene: &Scene<'_>) -> Outcome {
     }
     let seen = scene.granted(touch(&grant), scene.at(58 * MIN)).await?;
     scene.same("its idle limit", &scene.instant(HOUR), &scene.active(&seen)?.idle_until)?;
-    scene.granted(touch(&grant), scene.at(HOUR - 1)).await?;
+    // It grows no more, so there is nothing to write.
+    let slide = Slide { granularity: Lifetime::ZERO, ..SLIDE };
+    let same = Touch { bearer: bearer(&grant), slide };
+    let same = scene.granted(same, scene.at(HOUR - 1)).await?;
+    scene.same("the grant as it was", &seen, &same)?;
     scene.expired(read(&grant), scene.at(HOUR)).await?;
     scene.expired(elevate(&grant, None), scene.at(HOUR)).await?;
     scene.expired(touch(&grant), scene.at(HOUR)).await
@@ -126,7 +131,7 @@ pub(super) async fn reading_refuses_in_order(scene: &Scene<'_>) -> Outcome {
 }
 
 /// The grant, as a touch at that instant leaves it.
-fn slid(scene: &Scene<'_>, grant: &Grant, at: i64) -> Result<Grant, super::Violation> {
+fn slid(scene: &Scene<'_>, grant: &Grant, at: i64) -> Result<Grant, Violation> {
     let active = Active {
         idle_until: scene.instant(at).after(SLIDE.idle),
         seen_at: scene.instant(at),

@@ -9,9 +9,10 @@ use std::{
 };
 
 use crate::{
-    audit::Trail,
+    audit::{Operation, Trail},
     claims::{self, Claims, TokenType},
     error::{Denied, Error, Internal, StartError, Unauthenticated, Unavailable},
+    exchange::{Exchange, Exchanged},
     grant::{Context, Mint, Slide},
     host::Resolution,
     instant::Timestamp,
@@ -89,11 +90,28 @@ impl Core {
         self.calls.parts.clock.now().into()
     }
 
-    /// Tells the one event of an operation, and passes its result on.
-    pub(super) fn end<T>(&self, trail: Trail<'_>, result: Result<T, Error>) -> Result<T, Error> {
-        let parts = &self.calls.parts;
-        trail.end(&*parts.audit, parts.clock.now(), &result);
-        result
+    pub(super) async fn exchange(
+        &self,
+        exchange: Exchange,
+        trail: &mut Trail<'_>,
+    ) -> Result<Exchanged, Error> {
+        let shaped = exchange.shape(trail)?;
+        let cx = self.context().await?;
+        shaped.run(self, &cx, trail).await
+    }
+
+    /// The trail of what a client asks for.
+    pub(super) fn trail<'a>(&'a self, operation: Operation, client: &'a Client) -> Trail<'a> {
+        Trail::new(&self.calls.parts, operation, Some(&client.tenant), Some(client))
+    }
+
+    /// The trail of what the host itself asks for.
+    pub(super) fn host_trail<'a>(
+        &'a self,
+        operation: Operation,
+        tenant: Option<&'a Tenant>,
+    ) -> Trail<'a> {
+        Trail::new(&self.calls.parts, operation, tenant, None)
     }
 
     pub(crate) fn realm(&self, tenant: &Tenant) -> Result<&CheckedRealm, Error> {

@@ -9,6 +9,7 @@ use crate::{
     exchange::denied,
     grant::{Context, First, Grant, Issue, Purpose, State, Strength, Terms, Verdict},
     id::{Attempt, Generation, GrantId, Locator},
+    instant::Timestamp,
     model::{Client, Status},
     one_time::OneTimeToken,
 };
@@ -45,6 +46,7 @@ impl Core {
                 purpose: Purpose::Login,
                 strength: self.strength(login.status, &cx),
                 mint: self.minting(client, lifetime, &key)?,
+                not_after: Timestamp::MAX,
                 keep_until: cx.now,
             },
         };
@@ -125,7 +127,7 @@ impl Core {
     }
 
     /// Until when a step-up that was passed now lasts.
-    pub(super) fn stepped_up_until(&self, cx: &Context) -> Option<crate::instant::Timestamp> {
+    pub(super) fn stepped_up_until(&self, cx: &Context) -> Option<Timestamp> {
         self.calls.parts.policy.stepped_up_for.map(|length| cx.now.after(length))
     }
 }

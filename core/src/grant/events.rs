@@ -105,6 +105,9 @@ pub enum First {
         strength: Strength,
         /// How it is to be made.
         mint: Mint,
+        /// It is not issued at this instant or later, when its assertion has ended. The same
+        /// attempt again still gets its answer.
+        not_after: Timestamp,
         /// An assertion's record stays until then, so that its `jti` is known as spent.
         keep_until: Timestamp,
     },

@@ -16,9 +16,9 @@ use mintage::{
     Epoch, Grade, GrantId, Guarantee, Lifetime, Locator, StoreError, Timestamp, TokenStore,
     async_trait,
     grant::{
-        self, Active, Bearer, Context, Decision, Elevate, Grant, Head, Issue, Issued, Minted, Open,
-        Purpose, Read, Redeem, Redemption, Refusal, Revocation, Revoke, RevokeAll, Revoked, State,
-        StepUp, Strength, Terms, Touch, Verdict,
+        self, Active, Bearer, Context, Decision, Elevate, First, Grant, Head, Issue, Issued,
+        Minted, Open, Purpose, Read, Redeem, Redemption, Refusal, Revocation, Revoke, RevokeAll,
+        Revoked, State, StepUp, Strength, Terms, Touch, Verdict,
     },
 };
 
@@ -57,8 +57,10 @@ pub(crate) enum Fault {
     ForgetsEpoch,
     ForgetsGeneration,
     ForgetsRevokedTo,
+    ForgetsRevokedAt,
     ForgetsMissingHead,
     ForgetsLogin,
+    ForgetsNotAfter,
     ForgetsOneTimeExpiry,
     ForgetsIdleLimit,
     ForgetsAbsoluteLimit,
@@ -72,6 +74,7 @@ pub(crate) enum Fault {
     BurnsOnRefusal,
     SpendsOnDeadBearer,
     ForgetsToSupersede,
+    StepUpTakesTheTermsOfItsEvidence,
     SupersededAnswersAnyone,
     ChildOutlivesLogin,
     ChildForgetsStrength,
@@ -192,6 +195,7 @@ impl PlainStore {
         shard.grants.retain(|_, grant| grant.keep_until > gone);
         match (self.fault, &mut shard.head) {
             (F::ForgetsRevokedTo, Some(head)) => head.revoked_to = Timestamp::MIN,
+            (F::ForgetsRevokedAt, Some(head)) => head.revoked_at = Timestamp::MIN,
             (F::ForgetsGeneration, Some(head)) => {
                 for grant in shard.grants.values_mut() {
                     grant.generation = head.generation;
@@ -289,8 +293,14 @@ fn unlimited(minted: &Minted) -> Arc<Minted> {
 impl TokenStore for PlainStore {
     async fn issue(&self, event: &Issue, cx: &Context) -> Result<Verdict, StoreError> {
         self.step_unless(F::IssuesInTwoSteps, event.id.locator(), cx, |shard| {
+            let mut event = event.clone();
+            if let (F::ForgetsNotAfter, First::Token { not_after, .. }) =
+                (self.fault, &mut event.first)
+            {
+                *not_after = Timestamp::MAX;
+            }
             let taken = shard.grants.get(&event.id).filter(|_| !self.is(F::ForgetsTakenId));
-            grant::issue(shard.head.as_ref(), taken, event, cx)
+            grant::issue(shard.head.as_ref(), taken, &event, cx)
         })
         .await
     }
@@ -345,6 +355,11 @@ impl TokenStore for PlainStore {
             );
             match (self.fault, &decision.answer, token) {
                 (F::ForgetsToSupersede, _, _) => decision.grants[1] = None,
+                (F::StepUpTakesTheTermsOfItsEvidence, Redemption::Redeemed { .. }, Some(token)) => {
+                    if let [Some(stepped), _] = &mut decision.grants {
+                        stepped.terms = token.terms.clone();
+                    }
+                }
                 (F::RevokesNothingOnReplay, Redemption::Replayed { .. }, _) => {
                     decision.grants = [None, None];
                 }

@@ -87,6 +87,7 @@ async fn the_published_keys_verify_what_was_bought_and_need_no_api_key() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/jwk-set+json"));
     let verifier = Verifier::new(VerifierParts {
+        tenant: None,
         keys: KeySet::from_jwks(std::str::from_utf8(&answer.body).unwrap()).unwrap(),
         issuer: Issuer::new("https://login.example").unwrap(),
         audience: Audience::new("https://api.example").unwrap(),
