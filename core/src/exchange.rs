@@ -363,11 +363,13 @@ impl Parsed {
                 Call::Redeem(redeem(token, mint, resolved))
             }
             Authority::StepUp(bearer, token) => {
-                if bearer.scope.is_some() {
-                    // It is the Bearer's scope that the step-up keeps, or narrows.
-                    mint.scope = narrowed(mint.scope.take(), bearer.scope.as_ref())?;
-                }
+                // It is the Bearer's scope that a step-up keeps, or narrows, where it has one.
+                let kept = match &bearer.scope {
+                    Some(own) => narrowed(mint.scope.take(), Some(own))?,
+                    None => None,
+                };
                 let resolved = examine(core, cx, &client, &identity, token, &mut mint).await?;
+                mint.scope = mint.scope.or(kept);
                 let redeem = redeem(token, mint, resolved);
                 Call::StepUp(StepUp { bearer: Bearer::of(bearer), redeem })
             }

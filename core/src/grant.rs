@@ -56,17 +56,19 @@ pub fn issue(
 ) -> Decision<Verdict> {
     let verdict = match taken {
         Some(grant) => issue_again(head, grant, event, cx),
-        None => match in_time(event, cx).and_then(|()| head_for(head, event, cx)) {
-            Ok((head, head_is_new)) => {
-                let grant = first(&head, event, cx);
-                return Decision {
-                    answer: Verdict::Granted { grant: grant.clone(), retried: false },
-                    head: head_is_new.then_some(head),
-                    grants: [Some(grant), None],
-                };
+        None => {
+            match head_for(head, event, cx).and_then(|head| in_time(event, cx).map(|()| head)) {
+                Ok((head, head_is_new)) => {
+                    let grant = first(&head, event, cx);
+                    return Decision {
+                        answer: Verdict::Granted { grant: grant.clone(), retried: false },
+                        head: head_is_new.then_some(head),
+                        grants: [Some(grant), None],
+                    };
+                }
+                Err(refusal) => Err(refusal),
             }
-            Err(refusal) => Err(refusal),
-        },
+        }
     };
     Decision::unchanged(match verdict {
         Ok(grant) => Verdict::Granted { grant: grant.clone(), retried: true },

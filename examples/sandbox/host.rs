@@ -57,8 +57,14 @@ async fn log_in_with_password(
     let password = fields.secret("password.value");
     let (email, password) = fields.finish(|| Some((email?, password?)))?;
     match host.people.check_password(&client.tenant, email, password.expose()) {
-        PasswordCheck::Wrong => Ok(StatusCode::FORBIDDEN.into_response()),
-        PasswordCheck::Locked => Err(Error::Locked { until: None }.into()),
+        PasswordCheck::Wrong => {
+            tracing::warn!(%client.id, "refused: wrong email or password");
+            Ok(StatusCode::FORBIDDEN.into_response())
+        }
+        PasswordCheck::Locked => {
+            tracing::warn!(%client.id, "refused: the credential is locked");
+            Err(Error::Locked { until: None }.into())
+        }
         PasswordCheck::Right(credential) => {
             let login = LogIn::new(credential.clone(), Status::Standard);
             let login = host.gateway.engine.log_in(&client, login).await?;
@@ -109,15 +115,16 @@ async fn issue_one_time_token(
     let mut fields = body.fields();
     let kinds: Vec<_> = CredentialType::ALL.iter().map(|kind| kind.as_str()).collect();
     let kind = fields.word("credentials.type", &kinds);
-    let id = fields.text("credentials.id").and_then(|id| id.parse().ok());
-    if id.is_none() && fields.has("credentials.id") {
-        fields.refuse("credentials.id", FieldRule::Size, &["1", "64"]);
+    let id = fields.text("credentials.id").map(str::parse);
+    if let Some(Err(_)) = id {
+        fields.refuse("credentials.id", FieldRule::Regex, &["^[!-~]{1,64}$"]);
     }
     let identity = fields.identity();
     let statuses: Vec<_> = Status::ALL.iter().map(|status| status.as_str()).collect();
     let status = fields.word("status", &statuses);
-    let token = fields
-        .finish(|| Some(IssueOneTime::new(Credential::new(kind?, id?), identity?, status?)))?;
+    let token = fields.finish(|| {
+        Some(IssueOneTime::new(Credential::new(kind?, id?.ok()?), identity?, status?))
+    })?;
     let issued = host.gateway.engine.issue_one_time(&client, token).await?;
     Ok(answer(&json!({
         "token": issued.token.to_text().expose(),
@@ -135,6 +142,7 @@ async fn sign_client_assertion(
     let identity = fields.identity();
     fields.finish(|| identity)?;
     let Some((issuer, audience)) = host.people.delegation(&client) else {
+        tracing::warn!(%client.id, "refused: no delegated API client");
         return Ok(StatusCode::FORBIDDEN.into_response());
     };
     let now = Timestamp::from(SystemClock.now());

@@ -13,7 +13,7 @@ mod people;
 
 use std::{
     error::Error, io::IsTerminal as _, net::SocketAddr, num::NonZeroUsize, process::ExitCode,
-    sync::Arc,
+    sync::Arc, time::Duration,
 };
 
 use mintage::{
@@ -59,15 +59,25 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let host = Host { gateway: gateway.clone(), people, challenges: Challenges::default() };
     let router = gateway.finish(gateway.routes().merge(host::routes(Arc::new(host))));
 
-    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| format!("{} cannot be listened on: {error}", options.listen))?;
     println!("{}", greeting(listener.local_addr()?));
 
     let every = Lifetime::from_secs(30);
     tokio::spawn(async move { engine.housekeeping(every).await });
     tokio::spawn(async move { gateway.housekeeping(every).await });
-    axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
+    let served = axum::serve(listener, router).with_graceful_shutdown(interrupted());
+    tokio::select! {
+        served = served => served?,
+        // Whoever has not finished by then has hung up, or never will.
+        () = async { interrupted().await; tokio::time::sleep(DRAIN).await } => {}
+    }
     Ok(())
 }
+
+/// How long open requests may take to finish once the sandbox is interrupted.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Puts the parts together: the one place to look at when you embed the engine.
 async fn start_engine(people: Arc<People>) -> Result<Engine, Box<dyn Error>> {

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use mintage_http::Windows;
 
 pub(crate) const USAGE: &str = "\
-usage: sandbox [--listen ADDRESS] [--store URL] [--limit WINDOWS]
+usage: sandbox [--listen IP:PORT] [--store URL] [--limit WINDOWS]
 
-  --listen ADDRESS   where to listen (127.0.0.1:8080)
+  --listen IP:PORT   where to listen (127.0.0.1:8080)
   --store URL        where tokens are kept: memory (memory)
-  --limit WINDOWS    calls per client, and per credential: '5;w=60' is 5 in 60 s;
-                     several are separated by commas ('100000;w=60')";
+  --limit WINDOWS    calls per client, and per credential: '5;w=60' is 5 at once, and
+                     then one every 12 s; several are separated by commas
+                     ('100000;w=60')";
 
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
@@ -25,6 +26,7 @@ impl Options {
         let mut limit = "100000;w=60".to_owned();
         while let Some(option) = args.next() {
             let value = match option.as_str() {
+                "--help" | "-h" => return Err(USAGE.to_owned()),
                 "--listen" => &mut listen,
                 "--store" => &mut store,
                 "--limit" => &mut limit,
@@ -33,10 +35,12 @@ impl Options {
             *value = args.next().ok_or_else(|| format!("{option} needs a value\n{USAGE}"))?;
         }
         if store != "memory" {
-            return Err(format!("--store `{store}`: only `memory` is there yet"));
+            return Err("--store: only `memory` is there yet".to_owned());
         }
         Ok(Self {
-            listen: listen.parse().map_err(|_| format!("--listen `{listen}`: no address"))?,
+            listen: listen
+                .parse()
+                .map_err(|_| format!("--listen `{listen}`: an IP:PORT is expected"))?,
             limit: limit.parse().map_err(|error| format!("--limit `{limit}`: {error}"))?,
         })
     }

@@ -109,7 +109,11 @@ impl<'a> Fields<'a> {
     pub fn finish<T>(self, read: impl FnOnce() -> Option<T>) -> Result<T, WireError> {
         match read() {
             Some(read) if self.invalid.is_empty() => Ok(read),
-            _ => Err(Error::Invalid(self.invalid).into()),
+            _ => {
+                let error = Error::Invalid(self.invalid);
+                tracing::warn!(target: "mintage_http", reason = %error, "refused");
+                Err(error.into())
+            }
         }
     }
 

@@ -115,6 +115,10 @@ impl std::error::Error for WireError {
 impl IntoResponse for WireError {
     /// The total function from failures to answers.
     fn into_response(self) -> Response {
+        // What the engine refuses it has told its audit; the rest nobody else would tell.
+        if !matches!(self, Self::Engine(_)) {
+            tracing::warn!(target: "mintage_http", reason = %self, "refused");
+        }
         match self {
             Self::Engine(error) => answer(&error),
             Self::Malformed(message) => {

@@ -107,6 +107,43 @@ async fn another_engine_learns_of_a_raised_epoch_within_a_second() {
 }
 
 #[tokio::test]
+async fn the_host_ends_a_grant_by_its_id_within_its_tenant() {
+    let world = World::new().await;
+    let token = world.one_time(Status::Standard).await;
+    let got = world.exchange(&Way::redeem(&token)).await.unwrap();
+    world.engine.revoke_grant(&other().tenant, got.grant).await.unwrap();
+    assert!(world.live(&got.token).await.is_ok());
+    world.engine.revoke_grant(&acme().tenant, got.grant).await.unwrap();
+    assert!(world.live(&got.token).await.is_err());
+}
+
+#[tokio::test]
+async fn a_policy_can_let_a_replay_change_nothing() {
+    let on_replay = mintage::grant::OnReplay::Refuse;
+    let world = World::with(mintage::Policy { on_replay, ..Default::default() }).await;
+    let token = world.one_time(Status::Standard).await;
+    let got = world.exchange(&Way::redeem(&token)).await.unwrap();
+    let replay = denied(world.exchange(&Way::redeem(&token)).await);
+    assert_eq!(replay, Denied::Replayed { revoked: false });
+    assert!(world.live(&got.token).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_distrusted_key_ends_what_it_signed_at_once() {
+    let world = World::new().await;
+    let way = Way::redeem(&world.one_time(Status::Standard).await).attempt("a");
+    let got = world.exchange(&way).await.unwrap();
+    let now = mintage::Clock::now(&*world.clock).into();
+    let kid = world.engine.verifying_keys().await.unwrap().iter().next().unwrap().kid();
+    world.keys.inner().distrust(&kid, now).unwrap();
+    assert!(world.live(&got.token).await.is_err());
+    assert!(world.exchange(&way).await.is_err(), "a retry is not signed by it either");
+    let fresh = Way::redeem(&world.one_time(Status::Standard).await);
+    let fresh = world.exchange(&fresh).await.unwrap();
+    assert!(world.live(&fresh.token).await.is_ok(), "another key has taken over");
+}
+
+#[tokio::test]
 async fn what_is_dead_for_good_is_purged_and_nothing_else() {
     let world = World::new().await;
     let (_, access) = world.open().await;

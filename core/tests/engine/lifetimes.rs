@@ -140,6 +140,30 @@ async fn a_retry_gets_the_same_bytes_after_the_key_has_rotated() {
     assert!(world.live(&again.token).await.is_ok(), "and the old one still verifies");
 }
 
+#[tokio::test]
+async fn an_assertion_is_retried_past_its_end_but_not_used_first() {
+    let world = World::new().await;
+    let used = Way::assert(&world.assertion("used").await).attempt("a");
+    let unused = Way::assert(&world.assertion("unused").await).attempt("a");
+    world.advance(Lifetime::from_secs(55));
+    let first = world.exchange(&used).await.unwrap();
+    world.advance(Lifetime::from_secs(10));
+    assert_eq!(world.exchange(&used).await.unwrap().token.expose(), first.token.expose());
+    assert_eq!(denied(world.exchange(&unused).await), Denied::Grant(Refusal::Expired));
+    assert!(world.exchange(&used.attempt("b")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_refused_use_keeps_no_login_alive() {
+    let world = World::new().await;
+    let login = world.log_in(Status::Standard).await;
+    for _ in 0..2 {
+        world.advance(minutes(3));
+        assert!(world.live(&login).await.is_err(), "an auth token opens no resource");
+    }
+    assert!(world.exchange(&Way::open(&login)).await.is_err(), "it has idled out");
+}
+
 fn kid(token: &str) -> &str {
     token.split('.').next().unwrap()
 }

@@ -3,6 +3,7 @@
 
 mod canary;
 mod endings;
+mod events;
 mod faults;
 mod lifetimes;
 mod pulse;

@@ -186,6 +186,47 @@ async fn scope_and_claims_are_carried_and_a_scope_is_only_narrowed() {
 }
 
 #[tokio::test]
+async fn a_step_up_keeps_the_scope_of_the_bearer() {
+    let world = World::new().await;
+    let login =
+        LogIn { scope: Some("read list".parse().unwrap()), ..LogIn::new(root(), Status::Standard) };
+    let login = world.engine.log_in(&acme(), login).await.unwrap().token;
+    let proof = async || {
+        let wide = IssueOneTime {
+            scope: Some("read write".parse().unwrap()),
+            ..IssueOneTime::new(root(), company(), Status::SteppedUp)
+        };
+        let issued = world.engine.issue_one_time(&acme(), wide).await.unwrap();
+        issued.token.to_text().expose().to_owned()
+    };
+    let scope_of = async |token: &mintage::SecretText| {
+        let scope = world.live(token).await.unwrap().claims().scope.clone();
+        scope.unwrap().as_str().to_owned()
+    };
+    let access = world.exchange(&Way::open(&login)).await.unwrap().token;
+    let stepped = world.exchange(&Way::step_up(&access, &proof().await)).await.unwrap().token;
+    assert_eq!(scope_of(&stepped).await, "list read");
+
+    let proof = proof().await;
+    let wider = Way { scope: Some("write"), ..Way::step_up(&stepped, &proof) };
+    assert_eq!(denied(world.exchange(&wider).await), Denied::Scope);
+    let narrower = Way { scope: Some("read"), ..Way::step_up(&stepped, &proof) };
+    let narrow = world.exchange(&narrower).await.unwrap().token;
+    assert_eq!(scope_of(&narrow).await, "read");
+}
+
+#[tokio::test]
+async fn either_type_is_live_where_either_will_do() {
+    let world = World::new().await;
+    let (login, access) = world.open().await;
+    for (token, is_login) in [(&login, true), (&access, false)] {
+        let live = world.engine.authenticate_any(&acme(), token).await.unwrap();
+        assert_eq!(matches!(live, mintage::LiveBearer::Login(_)), is_login);
+        assert_eq!(live.status(), Status::Standard);
+    }
+}
+
+#[tokio::test]
 async fn introspection_tells_what_is_active_and_changes_nothing() {
     let world = World::new().await;
     let (login, access) = world.open().await;

@@ -23,8 +23,9 @@ use super::{Exceeded, LimitKey, Limiter, Window, Windows};
 /// Limits by the generic cell rate algorithm: a window of 5 calls in 60 s lets 5 pass at once, and
 /// then one every 12 s.
 ///
-/// The windows of a key are asked from the shortest to the longest. So a call that one of them
-/// refuses has been counted in the shorter ones, which are free again before that one is.
+/// The windows of a key are asked from the shortest to the longest, and a call that one of them
+/// refuses has been counted in the shorter ones: whoever goes on calling while a long window is
+/// used up may find a short one used up too.
 ///
 /// ```
 /// use mintage_http::Governor;
