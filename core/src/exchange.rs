@@ -1,13 +1,5 @@
 //! The exchange: one authority in, one access token out.
 //!
-//! | presented | means | store call | yields |
-//! |---|---|---|---|
-//! | Bearer auth token | a logged-in user picks an identity | `open` | a new grant under that login |
-//! | one-time token, no Bearer | a widget or app proved who the user is | `redeem` | that grant, active |
-//! | Bearer access token + one-time token | the user passed a step-up | `step_up` | the one-time token's grant, `STEPPED_UP` |
-//! | client assertion, no Bearer | an API client acts for a consenting identity | `issue` | an `API_CLIENT` grant |
-//! | none, or any other mix | | none | [`Error::Invalid`] |
-//!
 //! It is a chain of values, each made by consuming the one before, so that no step can be skipped
 //! or done out of order:
 //!
@@ -38,7 +30,15 @@ use crate::{
     secret::SecretText,
 };
 
-/// What a client presents to obtain an access token.
+/// What a client presents to obtain an access token: exactly one authority.
+///
+/// | presented | means | store call | yields |
+/// |---|---|---|---|
+/// | Bearer auth token | a logged-in user picks an identity | `open` | a new grant under that login |
+/// | one-time token, no Bearer | a widget or app proved who the user is | `redeem` | that grant, active |
+/// | Bearer access token + one-time token | the user passed a step-up | `step_up` | the one-time token's grant, `STEPPED_UP` |
+/// | client assertion, no Bearer | an API client acts for a consenting identity | `issue` | an `API_CLIENT` grant |
+/// | none, or any other mix | | none | [`Error::Invalid`] |
 #[derive(Debug)]
 pub struct Exchange {
     /// Who asks: [`Engine::client`](crate::Engine::client) knows it by its api-key.

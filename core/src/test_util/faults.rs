@@ -41,6 +41,7 @@ struct State {
     plan: Plan,
     has_failed: bool,
     hangs: bool,
+    sleeps: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,11 @@ impl Faults {
     /// Every call from now on yields to its runtime once before it does anything, and once after.
     pub fn yield_at_every_step(&self) {
         self.state().plan = Plan::Yield;
+    }
+
+    /// As a [`Timer`]: the next `sleeps` sleeps end at once.
+    pub fn pass_sleeps(&self, sleeps: usize) {
+        self.state().sleeps = sleeps;
     }
 
     /// Nothing goes wrong any more.
@@ -143,11 +149,17 @@ impl Faults {
     }
 }
 
-/// As a timer: a deadline passes at once where a call hangs, and never otherwise.
+/// As a timer: a sleep ends at once where a call hangs or it was told to pass, and never otherwise.
 #[async_trait]
 impl Timer for Faults {
     async fn sleep(&self, _: Duration) {
-        if !self.state().hangs {
+        let ends = {
+            let mut state = self.state();
+            let passed = state.sleeps > 0;
+            state.sleeps = state.sleeps.saturating_sub(1);
+            state.hangs || passed
+        };
+        if !ends {
             std::future::pending::<()>().await;
         }
     }

@@ -164,6 +164,23 @@ async fn a_refused_use_keeps_no_login_alive() {
     assert!(world.exchange(&Way::open(&login)).await.is_err(), "it has idled out");
 }
 
+#[tokio::test]
+async fn housekeeping_purges_and_rotates() {
+    let world = World::new().await;
+    world.one_time(Status::Standard).await;
+    world.advance(Lifetime::from_hours(23));
+    let published = world.engine.verifying_keys().await.unwrap().len();
+    let mut housekeeping = std::pin::pin!(world.engine.housekeeping(Lifetime::from_secs(1)));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(housekeeping.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(world.store.inner().len(), 2, "it waits first");
+    world.faults.pass_sleeps(1);
+    let mut housekeeping = std::pin::pin!(world.engine.housekeeping(Lifetime::from_secs(1)));
+    assert!(housekeeping.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(world.store.inner().len(), 1, "the head is kept, the dead token is not");
+    assert_eq!(world.engine.verifying_keys().await.unwrap().len(), published + 1);
+}
+
 fn kid(token: &str) -> &str {
     token.split('.').next().unwrap()
 }
