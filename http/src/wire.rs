@@ -115,8 +115,9 @@ impl std::error::Error for WireError {
 impl IntoResponse for WireError {
     /// The total function from failures to answers.
     fn into_response(self) -> Response {
-        // What the engine refuses it has told its audit; the rest nobody else would tell.
-        if !matches!(self, Self::Engine(_)) {
+        // What the engine refuses it has told its audit, and a bare status is no decision about
+        // anybody; the rest nobody else would tell.
+        if !matches!(self, Self::Engine(_) | Self::Status(_)) {
             tracing::warn!(target: "mintage_http", reason = %self, "refused");
         }
         match self {
