@@ -39,6 +39,7 @@ use crate::{
 ///     issuer: Issuer::new("https://login.example")?,
 ///     audience: Audience::new("https://api.example")?,
 ///     leeway: Leeway::default(),
+///     tenant: None,
 /// });
 /// let refused = verifier.verify::<SteppedUp>("not.a.token", OffsetDateTime::UNIX_EPOCH);
 /// assert_eq!(refused.unwrap_err(), TokenError::Base64);
