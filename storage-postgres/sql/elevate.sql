@@ -1,0 +1,41 @@
+-- Active → Active(STEPPED_UP), in place: `elevate` of grant.rs.
+WITH event AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::int8[],
+        $8::int8[], $9::int8[], $10::int8[]
+    ) WITH ORDINALITY AS event(
+        e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_until,
+        e_now, e_clock, e_epoch, nth
+    )
+),
+locked AS MATERIALIZED (
+    SELECT event.*, {grant g}
+    FROM event
+    JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
+    ORDER BY g.locator, g.tail
+    FOR UPDATE OF g
+),
+judged AS MATERIALIZED (
+    SELECT g.*, coalesce({bearer}, {live}, 'elevated') AS verdict
+    FROM locked g
+    LEFT JOIN mintage.heads h ON h.locator = e_locator
+    LEFT JOIN mintage.grants l ON l.locator = e_locator AND l.tail = e_login
+),
+elevated AS (
+    UPDATE mintage.grants g
+    SET seen_at = greatest(j.seen_at, e_now),
+        -- Of what it is and what it becomes, the longer; `greatest` passes over what is nothing.
+        stepped_up_until = greatest(
+            {strength j.stepped_up_until},
+            CASE
+                WHEN e_until = 9223372036854775807 THEN e_until
+                WHEN e_until > e_now THEN least(e_until, new_expires_at)
+            END
+        )
+    FROM (SELECT judged.*, expires_at AS new_expires_at FROM judged) j
+    WHERE g.locator = e_locator AND g.tail = e_tail AND verdict = 'elevated'
+    RETURNING nth, verdict, {grant g}
+)
+SELECT * FROM elevated
+UNION ALL
+SELECT nth, verdict, {grant g} FROM judged g WHERE verdict <> 'elevated'

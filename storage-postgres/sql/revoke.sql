@@ -1,0 +1,34 @@
+-- any → Revoked: `revoke` of grant.rs.
+WITH event AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[]
+    ) WITH ORDINALITY AS event(
+        e_locator, e_tail, e_secret, e_tenant, e_client, e_now, nth
+    )
+),
+locked AS MATERIALIZED (
+    SELECT event.*, {grant g}
+    FROM event
+    JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
+    ORDER BY g.locator, g.tail
+    FOR UPDATE OF g
+),
+judged AS MATERIALIZED (
+    SELECT nth, e_locator, e_tail, e_now,
+    CASE
+        WHEN version > 1 THEN 'version'
+        WHEN e_secret IS NOT NULL AND secret IS DISTINCT FROM e_secret THEN 'secret'
+        WHEN tenant <> e_tenant THEN 'tenant'
+        WHEN client <> e_client THEN 'client'
+        WHEN state = 'revoked' THEN 'again'
+        ELSE 'revoked'
+    END AS verdict
+    FROM locked
+),
+revoked AS (
+    UPDATE mintage.grants g
+    SET state = 'revoked', seen_at = e_now
+    FROM judged j
+    WHERE g.locator = e_locator AND g.tail = e_tail AND verdict = 'revoked'
+)
+SELECT nth, verdict FROM judged

@@ -1,0 +1,28 @@
+-- Ends every grant of a credential, by its head: `revoke_all` of grant.rs.
+WITH event AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::bytea[], $2::text[], $3::text[], $4::int8[], $5::bytea[], $6::int8[]
+    ) WITH ORDINALITY AS event(
+        e_locator, e_tenant, e_credential, e_up_to, e_generation, e_now, nth
+    )
+),
+judged AS MATERIALIZED (
+    SELECT event.*, CASE WHEN h.version > 1 THEN 'version' ELSE 'revoked' END AS verdict
+    FROM event
+    JOIN mintage.heads h ON h.locator = e_locator
+    WHERE h.tenant = e_tenant AND h.credential = e_credential
+    ORDER BY h.locator
+    FOR UPDATE OF h
+),
+revoked AS (
+    UPDATE mintage.heads h
+    SET revoked_to = CASE WHEN e_up_to < e_now
+                     THEN greatest(h.revoked_to, e_up_to) ELSE h.revoked_to END,
+        revoked_at = CASE WHEN e_up_to < e_now
+                     THEN h.revoked_at ELSE greatest(h.revoked_at, e_now) END,
+        generation = CASE WHEN e_up_to < e_now
+                     THEN h.generation ELSE e_generation END
+    FROM judged j
+    WHERE h.locator = e_locator AND verdict = 'revoked'
+)
+SELECT nth, verdict FROM judged
