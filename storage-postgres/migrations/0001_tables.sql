@@ -32,6 +32,7 @@ CREATE TABLE mintage.grants (
     -- 'active': all but successor; a login has no identity, a token that was not bought from a
     -- login has no login. 'superseded': attempt and successor. 'revoked': nothing.
     -- seen_at is the latest instant that the record has seen, whatever its state.
+    -- minted holds what no statement looks into: key, issuer and audience.
     keep_until              int8 NOT NULL,
     expires_at              int8 NOT NULL,
     seen_at                 int8 NOT NULL,
@@ -55,14 +56,11 @@ CREATE TABLE mintage.grants (
     login                   bytea,
     successor               bytea,
     attempt                 bytea,
-    kid                     bytea,
-    algorithm               text COLLATE "C",
-    issuer                  text COLLATE "C",
-    audience                text COLLATE "C",
     minted_scope            text COLLATE "C",
+    minted                  bytea,
     PRIMARY KEY (locator, tail)
 ) WITH (
-    fillfactor = 60,
+    fillfactor = 40,
     autovacuum_vacuum_scale_factor = 0.05,
     autovacuum_analyze_scale_factor = 0.1
 );

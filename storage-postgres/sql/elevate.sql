@@ -1,18 +1,18 @@
 -- Active → Active(STEPPED_UP), in place: `elevate` of grant.rs.
-WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::int8[],
-        $8::int8[], $9::int8[], $10::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_until,
-        e_now, e_clock, e_epoch, nth
-    )
-),
-locked AS MATERIALIZED (
+WITH locked AS (
     SELECT event.*, {grant g}
-    FROM event
+    FROM (
+        SELECT * FROM unnest(
+            $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::int8[],
+            $8::int8[], $9::int8[], $10::int8[]
+        ) WITH ORDINALITY AS event(
+            e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_until, e_now, e_clock,
+            e_epoch, nth
+        )
+        ORDER BY e_locator, e_tail
+    ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY g.locator, g.tail
+    ORDER BY e_locator, e_tail
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (

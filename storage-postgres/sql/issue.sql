@@ -2,14 +2,16 @@
 -- be written first, 'headless' is answered, and issue_with_head.sql does it.
 WITH {issue_event},
 taken AS MATERIALIZED (
-    SELECT nth AS taken_nth, {grant g}
+    SELECT nth AS taken_nth, g.version, g.secret, g.tenant, g.client, g.credential, g.epoch,
+           g.generation, g.issued_at, g.state, g.attempt, g.minted_at, g.expires_at, g.seen_at,
+           g.idle_until
     FROM event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
     ORDER BY g.locator, g.tail
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (
-    SELECT event.*, {grant g},
+    SELECT event.*,
     h.generation AS head_generation,
     CASE WHEN e_secret IS NULL THEN least(e_expires_at, h.keep_until)
          ELSE e_expires_at END AS new_expires_at,
@@ -43,7 +45,17 @@ judged AS MATERIALIZED (
 ),
 issued AS (
     {issue_insert}
+),
+again AS (
+    -- As it stands: a retry must promise no less than it did the first time.
+    UPDATE mintage.grants g
+    SET seen_at = g.seen_at
+    FROM judged
+    WHERE g.locator = e_locator AND g.tail = e_tail AND verdict = 'again'
+    RETURNING nth, verdict, {grant g}
 )
 SELECT * FROM issued
 UNION ALL
-SELECT nth, verdict, {grant g} FROM judged g WHERE verdict <> 'issued'
+SELECT * FROM again
+UNION ALL
+SELECT nth, verdict, {no_grant} FROM judged WHERE verdict NOT IN ('issued', 'again')

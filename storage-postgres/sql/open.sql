@@ -1,24 +1,23 @@
 -- ∅ → Active for the child c of the login g, and the login slides: `open` of grant.rs. An event
 -- that is judged 'opened' and yields no grant found its id taken since the statement began: it is
 -- judged again.
-WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[],
-        $8::text[], $9::bytea[], $10::int8[], $11::int8[], $12::text[], $13::bytea[], $14::text[],
-        $15::text[], $16::text[], $17::int8[], $18::int8[], $19::int8[], $20::int8[],
-        $21::int8[], $22::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_child,
-        e_identity, e_attempt, e_idle_until, e_expires_at, e_scope, e_kid, e_algorithm,
-        e_issuer, e_audience, e_slide, e_granularity, e_now, e_clock,
-        e_window, e_epoch, nth
-    )
-),
-locked AS MATERIALIZED (
+WITH locked AS (
     SELECT event.*, {grant g}
-    FROM event
+    FROM (
+        SELECT * FROM unnest(
+            $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[],
+            $7::bytea[], $8::text[], $9::bytea[], $10::int8[], $11::int8[], $12::text[],
+            $13::bytea[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], $18::int8[],
+            $19::int8[]
+        ) WITH ORDINALITY AS event(
+            e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_child, e_identity,
+            e_attempt, e_idle_until, e_expires_at, e_scope, e_minted, e_slide, e_granularity,
+            e_now, e_clock, e_window, e_epoch, nth
+        )
+        ORDER BY e_locator, e_tail
+    ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY g.locator, g.tail
+    ORDER BY e_locator, e_tail
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (
@@ -42,8 +41,8 @@ judged AS MATERIALIZED (
         WHEN c.state = 'superseded' THEN 'superseded'
         ELSE 'spent'
     END AS verdict,
-    e_locator, e_tail, e_child, e_identity, e_attempt, e_idle_until, e_scope, e_kid, e_algorithm,
-    e_issuer, e_audience, e_granularity, e_now,
+    e_locator, e_tail, e_child, e_identity, e_attempt, e_idle_until, e_scope, e_minted,
+    e_granularity, e_now,
     least(e_slide, g.expires_at) AS slid_until,
     least(e_expires_at, g.expires_at) AS new_expires_at,
     g.idle_until AS login_idle_until,
@@ -71,14 +70,14 @@ opened AS (
         scope, claims, epoch, generation, issued_at, keep_until,
         state, identity, login, stepped_up_until, expires_at, seen_at,
         idle_until, attempt, minted_at, minted_stepped_up_until,
-        minted_scope, kid, algorithm, issuer, audience
+        minted_scope, minted
     )
     SELECT
         1, e_locator, e_child, login_tenant, login_client, login_credential, login_auth_time,
         login_scope, login_claims, login_epoch, login_generation, e_now, new_expires_at,
         'active', e_identity, e_tail, {strength login_stepped_up_until}, new_expires_at, e_now,
         least(e_idle_until, new_expires_at), e_attempt, e_now, {strength login_stepped_up_until},
-        coalesce(e_scope, login_scope), e_kid, e_algorithm, e_issuer, e_audience
+        coalesce(e_scope, login_scope), e_minted
     FROM judged
     WHERE verdict = 'opened'
     ORDER BY e_locator, e_child

@@ -1,13 +1,4 @@
 -- What the grant of a one-time token says, spent or not: `read` of grant.rs. Changes nothing.
-WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[], $7::int8[],
-        $8::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_secret, e_tenant, e_client, e_now, e_clock,
-        e_epoch, nth
-    )
-)
 SELECT nth,
     CASE
         WHEN greatest(g.version, h.version) > 1 THEN 'version'
@@ -23,6 +14,11 @@ SELECT nth,
         ELSE coalesce({live}, 'live')
     END AS verdict,
     {grant g}
-FROM event
+FROM unnest(
+    $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[], $7::int8[],
+    $8::int8[]
+) WITH ORDINALITY AS event(
+    e_locator, e_tail, e_secret, e_tenant, e_client, e_now, e_clock, e_epoch, nth
+)
 JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
 LEFT JOIN mintage.heads h ON h.locator = e_locator

@@ -1,24 +1,7 @@
 -- Issued → Active, once: `redeem` of grant.rs.
-WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::bool[],
-        $8::bytea[], $9::bool[], $10::int8[], $11::int8[], $12::text[], $13::bytea[], $14::text[],
-        $15::text[], $16::text[], $17::int8[], $18::int8[], $19::int8[], $20::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_secret, e_tenant, e_client, e_identity, e_resolved,
-        e_attempt, e_revokes, e_idle_until, e_expires_at, e_scope, e_kid, e_algorithm,
-        e_issuer, e_audience, e_now, e_clock, e_window, e_epoch, nth
-    )
-),
-locked AS MATERIALIZED (
-    SELECT event.*, {grant g}
-    FROM event
-    JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY g.locator, g.tail
-    FOR UPDATE OF g
-),
-judged AS MATERIALIZED (
-    SELECT g.*, least(e_expires_at, h.keep_until) AS new_expires_at,
+WITH judged AS MATERIALIZED (
+    SELECT nth, e_locator, e_tail, e_identity, e_attempt, e_idle_until, e_scope, e_minted, e_now,
+    least(e_expires_at, h.keep_until) AS new_expires_at,
     CASE
         WHEN greatest(g.version, h.version) > 1 THEN 'version'
         WHEN g.secret IS DISTINCT FROM e_secret THEN 'secret'
@@ -38,39 +21,62 @@ judged AS MATERIALIZED (
         WHEN g.state = 'active' OR g.state = 'superseded' THEN 'forgiven'
         ELSE 'revoked'
     END AS verdict
-    FROM locked g
+    FROM (
+        SELECT event.*, {grant g}
+        FROM (
+            SELECT * FROM unnest(
+                $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::bool[],
+                $8::bytea[], $9::bool[], $10::int8[], $11::int8[], $12::text[], $13::bytea[],
+                $14::int8[], $15::int8[], $16::int8[], $17::int8[]
+            ) WITH ORDINALITY AS event(
+                e_locator, e_tail, e_secret, e_tenant, e_client, e_identity, e_resolved, e_attempt,
+                e_revokes, e_idle_until, e_expires_at, e_scope, e_minted, e_now, e_clock, e_window,
+                e_epoch, nth
+            )
+            ORDER BY e_locator, e_tail
+        ) event
+        JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
+        ORDER BY e_locator, e_tail
+        FOR UPDATE OF g
+    ) g
     LEFT JOIN mintage.heads h ON h.locator = g.e_locator
 ),
-redeemed AS (
+written AS (
+    -- A retry is written too, as it stands: it must promise no less than it did the first time.
     UPDATE mintage.grants g
-    SET state = 'active',
+    SET state = CASE verdict WHEN 'replayed' THEN 'revoked' ELSE 'active' END,
+        seen_at = CASE verdict WHEN 'again' THEN g.seen_at ELSE e_now END,
         identity = e_identity,
-        attempt = e_attempt,
-        minted_at = e_now,
-        seen_at = e_now,
-        idle_until = least(e_idle_until, new_expires_at),
-        expires_at = new_expires_at,
-        keep_until = greatest(j.keep_until, new_expires_at),
-        stepped_up_until = {strength j.stepped_up_until},
-        minted_stepped_up_until = {strength j.stepped_up_until},
-        minted_scope = coalesce(e_scope, j.scope),
-        kid = e_kid,
-        algorithm = e_algorithm,
-        issuer = e_issuer,
-        audience = e_audience
-    FROM judged j
-    WHERE g.locator = e_locator AND g.tail = e_tail AND verdict = 'redeemed'
-    RETURNING nth, verdict, {grant g}
-),
-revoked AS (
-    UPDATE mintage.grants g
-    SET state = 'revoked', seen_at = e_now
-    FROM judged j
-    WHERE g.locator = e_locator AND g.tail = e_tail AND verdict = 'replayed'
-    RETURNING nth, verdict, {grant g}
+        attempt = CASE verdict WHEN 'redeemed' THEN e_attempt ELSE g.attempt END,
+        minted = CASE verdict WHEN 'redeemed' THEN e_minted ELSE g.minted END,
+        minted_at = CASE verdict WHEN 'redeemed' THEN e_now ELSE g.minted_at END,
+        minted_scope = CASE verdict WHEN 'redeemed' THEN coalesce(e_scope, g.scope)
+                       ELSE g.minted_scope END,
+        idle_until = CASE verdict WHEN 'redeemed' THEN least(e_idle_until, new_expires_at)
+                     ELSE g.idle_until END,
+        expires_at = CASE verdict WHEN 'redeemed' THEN new_expires_at ELSE g.expires_at END,
+        keep_until = CASE verdict WHEN 'redeemed' THEN greatest(g.keep_until, new_expires_at)
+                     ELSE g.keep_until END,
+        stepped_up_until = CASE verdict WHEN 'redeemed' THEN {strength g.stepped_up_until}
+                           ELSE g.stepped_up_until END,
+        minted_stepped_up_until = CASE verdict WHEN 'redeemed' THEN {strength g.stepped_up_until}
+                                  ELSE g.minted_stepped_up_until END
+    FROM judged
+    WHERE g.locator = e_locator AND g.tail = e_tail
+      AND verdict IN ('redeemed', 'again', 'replayed')
+    -- The rest is as the event says, or as the specification makes it of these.
+    RETURNING nth, verdict, g.credential, g.auth_time, g.scope, g.claims, g.epoch, g.generation,
+        g.issued_at, g.keep_until, g.stepped_up_until, g.expires_at,
+        CASE verdict WHEN 'again' THEN g.seen_at END,
+        CASE verdict WHEN 'again' THEN g.idle_until END,
+        CASE verdict WHEN 'again' THEN g.minted_at END,
+        CASE verdict WHEN 'again' THEN g.minted_stepped_up_until END,
+        CASE verdict WHEN 'again' THEN g.minted_scope END,
+        CASE verdict WHEN 'again' THEN g.minted END
 )
-SELECT * FROM redeemed
+SELECT * FROM written
 UNION ALL
-SELECT * FROM revoked
-UNION ALL
-SELECT nth, verdict, {grant g} FROM judged g WHERE verdict NOT IN ('redeemed', 'replayed')
+SELECT nth, verdict, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL
+FROM judged
+WHERE verdict NOT IN ('redeemed', 'again', 'replayed')

@@ -1,16 +1,16 @@
 -- any → Revoked: `revoke` of grant.rs.
-WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_secret, e_tenant, e_client, e_now, nth
-    )
-),
-locked AS MATERIALIZED (
-    SELECT event.*, {grant g}
-    FROM event
+WITH locked AS (
+    SELECT event.*, g.version, g.secret, g.tenant, g.client, g.state
+    FROM (
+        SELECT * FROM unnest(
+            $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[]
+        ) WITH ORDINALITY AS event(
+            e_locator, e_tail, e_secret, e_tenant, e_client, e_now, nth
+        )
+        ORDER BY e_locator, e_tail
+    ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY g.locator, g.tail
+    ORDER BY e_locator, e_tail
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (

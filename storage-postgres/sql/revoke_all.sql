@@ -1,17 +1,17 @@
 -- Ends every grant of a credential, by its head: `revoke_all` of grant.rs.
-WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::text[], $3::text[], $4::int8[], $5::bytea[], $6::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tenant, e_credential, e_up_to, e_generation, e_now, nth
-    )
-),
-judged AS MATERIALIZED (
+WITH judged AS MATERIALIZED (
     SELECT event.*, CASE WHEN h.version > 1 THEN 'version' ELSE 'revoked' END AS verdict
-    FROM event
+    FROM (
+        SELECT * FROM unnest(
+            $1::bytea[], $2::text[], $3::text[], $4::int8[], $5::bytea[], $6::int8[]
+        ) WITH ORDINALITY AS event(
+            e_locator, e_tenant, e_credential, e_up_to, e_generation, e_now, nth
+        )
+        ORDER BY e_locator
+    ) event
     JOIN mintage.heads h ON h.locator = e_locator
     WHERE h.tenant = e_tenant AND h.credential = e_credential
-    ORDER BY h.locator
+    ORDER BY e_locator
     FOR UPDATE OF h
 ),
 revoked AS (

@@ -4,13 +4,11 @@ WITH event AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::bytea[], $7::text[],
         $8::text[], $9::text[], $10::bytea[], $11::text[], $12::bool[], $13::bytea[], $14::bool[],
-        $15::int8[], $16::text[], $17::bytea[], $18::text[], $19::text[], $20::text[],
-        $21::int8[], $22::int8[], $23::int8[], $24::int8[]
+        $15::int8[], $16::text[], $17::bytea[], $18::int8[], $19::int8[], $20::int8[], $21::int8[]
     ) WITH ORDINALITY AS event(
         e_locator, e_token, e_secret, e_token_tenant, e_token_client, e_bearer, e_tenant,
         e_client, e_credential, e_login, e_identity, e_resolved, e_attempt, e_revokes,
-        e_idle_until, e_scope, e_kid, e_algorithm, e_issuer, e_audience,
-        e_now, e_clock, e_window, e_epoch, nth
+        e_idle_until, e_scope, e_minted, e_now, e_clock, e_window, e_epoch, nth
     )
 ),
 -- A materialized list, and no subquery in the next step: one that waits for a row checks its join
@@ -91,10 +89,7 @@ redeemed AS (
         stepped_up_until = {strength j.stepped_up_until},
         minted_stepped_up_until = {strength j.stepped_up_until},
         minted_scope = coalesce(e_scope, new_scope),
-        kid = e_kid,
-        algorithm = e_algorithm,
-        issuer = e_issuer,
-        audience = e_audience
+        minted = e_minted
     FROM judged j
     WHERE g.locator = e_locator AND g.tail = e_token AND verdict = 'redeemed'
     RETURNING nth, verdict, {grant g}

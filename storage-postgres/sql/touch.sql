@@ -5,8 +5,8 @@ WITH event AS MATERIALIZED (
         $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::int8[],
         $8::int8[], $9::int8[], $10::int8[], $11::int8[]
     ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_slide,
-        e_granularity, e_now, e_clock, e_epoch, nth
+        e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_slide, e_granularity,
+        e_now, e_clock, e_epoch, nth
     )
 ),
 seen AS MATERIALIZED (

@@ -61,10 +61,7 @@ impl Server<'_> {
                  failover",
             )
         } else if !waits {
-            (
-                Grade::PowerLossSafe,
-                "synchronous_commit does not wait for the standby: set it to on",
-            )
+            (Grade::PowerLossSafe, "synchronous_commit does not wait for the standby: set it to on")
         } else if self.commit == "remote_write" {
             (
                 Grade::PowerLossSafe,

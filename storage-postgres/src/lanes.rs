@@ -437,7 +437,8 @@ async fn run<O: Operation>(calls: &[Call<O>], line: &mut Line) -> Result<Vec<PgR
     let way = calls.first().map_or(Way::Usual, |call| call.way);
     let batch: Vec<_> = calls.iter().map(|call| (&call.operation, &call.cx)).collect();
     let batch: &Batch<'_, O> = &batch;
-    let unsendable = |error| Fault::new(Change::Unchanged, "an argument cannot be sent").because(error);
+    let unsendable =
+        |error| Fault::new(Change::Unchanged, "an argument cannot be sent").because(error);
     let arguments = O::bind(batch).map_err(unsendable)?;
     line.fetch(|statements: &Statements| O::statement(statements, way).clone(), arguments).await
 }
@@ -453,7 +454,7 @@ fn distribute<O: Laned>(calls: Vec<Call<O>>, rows: &[PgRow], lanes: &Lanes) {
     };
     for (mut call, row) in calls.into_iter().zip(answers) {
         let row = row.map(Row::of).transpose();
-        match row.and_then(|row| call.operation.conclude(row)) {
+        match row.and_then(|row| call.operation.conclude(&call.cx, row)) {
             Ok(Outcome::Answer(answer)) => call.settle(Ok(answer)),
             Ok(Outcome::Again(_)) if call.tries == 0 => {
                 let busy = "others kept writing the same records";

@@ -17,7 +17,9 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use crate::{fault::Fault, guarantee, lanes::AsyncErrand, notice::Listener, statements::Statements};
+use crate::{
+    fault::Fault, guarantee, lanes::AsyncErrand, notice::Listener, statements::Statements,
+};
 
 /// What every line of a store shares.
 #[derive(Clone)]

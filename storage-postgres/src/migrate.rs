@@ -3,7 +3,8 @@
 use std::{error::Error, fmt};
 
 use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _, pool::PoolConnection,
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _,
+    pool::PoolConnection,
 };
 
 use crate::settings::Schema;
@@ -131,7 +132,9 @@ async fn script(
 /// `mintage` is what the schema is called in our files.
 fn in_schema(script: &str, schema: &Schema) -> String {
     let quoted = schema.quoted();
-    script.replace("mintage.", &format!("{quoted}.")).replace("EXISTS mintage;", &format!("EXISTS {quoted};"))
+    script
+        .replace("mintage.", &format!("{quoted}."))
+        .replace("EXISTS mintage;", &format!("EXISTS {quoted};"))
 }
 
 /// Whether tables of that version will do.

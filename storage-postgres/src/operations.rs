@@ -36,7 +36,11 @@ pub(crate) trait Operation: fmt::Debug + Send + Sync + Sized + 'static {
     fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError>;
 
     /// What its row means; `None` where the statement gave no row.
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Self::Answer>, Unreadable>;
+    fn conclude(
+        &self,
+        cx: &Context,
+        row: Option<Row<'_>>,
+    ) -> Result<Outcome<Self::Answer>, Unreadable>;
 }
 
 /// Which of its statements an operation takes.
@@ -167,10 +171,7 @@ impl Operation for Issue {
                 First::Token { attempt, .. } => Some(attempt.as_bytes().as_slice()),
             },
             mint_of(event).and_then(|mint| mint.scope.as_ref()).map(mintage::Scope::as_str),
-            mint_of(event).map(|mint| mint.key.kid.as_bytes().as_slice()),
-            mint_of(event).map(|mint| mint.key.algorithm.as_str()),
-            mint_of(event).map(|mint| mint.issuer.as_str()),
-            mint_of(event).map(|mint| mint.audience.as_str()),
+            mint_of(event).map(record::packed),
             match &event.first {
                 First::OneTime { .. } => None,
                 First::Token { not_after, .. } => Some(not_after.as_millis()),
@@ -188,11 +189,11 @@ impl Operation for Issue {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
+    fn conclude(&self, cx: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
         // Without a row its id, or its head, was taken since the statement began.
         let Some(row) = row else { return Ok(Outcome::Again(Way::Usual)) };
         Ok(Outcome::Answer(match row.verdict {
-            "issued" => Verdict::Granted { grant: row.grant()?, retried: false },
+            "issued" => record::issued(row.row, 2, self, cx)?,
             "again" => Verdict::Granted { grant: row.grant()?, retried: true },
             "headless" => return Ok(Outcome::Again(Way::WithHead)),
             refusal => Verdict::Refused(refused(refusal)?),
@@ -229,10 +230,7 @@ impl Operation for Redeem {
             cx.now.after(event.mint.idle).as_millis(),
             cx.now.after(event.mint.absolute).as_millis(),
             event.mint.scope.as_ref().map(mintage::Scope::as_str),
-            event.mint.key.kid.as_bytes().as_slice(),
-            event.mint.key.algorithm.as_str(),
-            event.mint.issuer.as_str(),
-            event.mint.audience.as_str(),
+            record::packed(&event.mint),
             cx.now.as_millis(),
             clock(cx),
             window(cx),
@@ -240,11 +238,22 @@ impl Operation for Redeem {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Redemption>, Unreadable> {
+    fn conclude(
+        &self,
+        cx: &Context,
+        row: Option<Row<'_>>,
+    ) -> Result<Outcome<Redemption>, Unreadable> {
         let Some(row) = row else {
             return Ok(Outcome::Answer(Redemption::Refused(Refusal::Unknown)));
         };
-        redemption(&row).map(Outcome::Answer)
+        Ok(Outcome::Answer(match row.verdict {
+            "redeemed" => record::redeemed(row.row, 2, self, cx)?,
+            "again" => {
+                let grant = record::redeemed_before(row.row, 2, self)?;
+                Redemption::Redeemed { grant, retried: true }
+            }
+            _ => redemption(&row)?,
+        }))
     }
 }
 
@@ -281,10 +290,7 @@ impl Operation for StepUp {
             event.redeem.on_replay == OnReplay::Revoke,
             cx.now.after(event.redeem.mint.idle).as_millis(),
             event.redeem.mint.scope.as_ref().map(mintage::Scope::as_str),
-            event.redeem.mint.key.kid.as_bytes().as_slice(),
-            event.redeem.mint.key.algorithm.as_str(),
-            event.redeem.mint.issuer.as_str(),
-            event.redeem.mint.audience.as_str(),
+            record::packed(&event.redeem.mint),
             cx.now.as_millis(),
             clock(cx),
             window(cx),
@@ -292,7 +298,11 @@ impl Operation for StepUp {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Redemption>, Unreadable> {
+    fn conclude(
+        &self,
+        _: &Context,
+        row: Option<Row<'_>>,
+    ) -> Result<Outcome<Redemption>, Unreadable> {
         let Some(row) = row else {
             return Ok(Outcome::Answer(Redemption::Refused(Refusal::Unknown)));
         };
@@ -329,10 +339,7 @@ impl Operation for Open {
             cx.now.after(event.mint.idle).as_millis(),
             cx.now.after(event.mint.absolute).as_millis(),
             event.mint.scope.as_ref().map(mintage::Scope::as_str),
-            event.mint.key.kid.as_bytes().as_slice(),
-            event.mint.key.algorithm.as_str(),
-            event.mint.issuer.as_str(),
-            event.mint.audience.as_str(),
+            record::packed(&event.mint),
             cx.now.after(event.slide.idle).as_millis(),
             event.slide.granularity.as_millis(),
             cx.now.as_millis(),
@@ -342,7 +349,11 @@ impl Operation for Open {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Redemption>, Unreadable> {
+    fn conclude(
+        &self,
+        _: &Context,
+        row: Option<Row<'_>>,
+    ) -> Result<Outcome<Redemption>, Unreadable> {
         let Some(row) = row else {
             return Ok(Outcome::Answer(Redemption::BearerRefused(Refusal::Unknown)));
         };
@@ -384,7 +395,7 @@ impl Operation for Elevate {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
+    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
         verdict(row).map(Outcome::Answer)
     }
 }
@@ -420,7 +431,7 @@ impl Operation for Touch {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
+    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
         verdict(row).map(Outcome::Answer)
     }
 }
@@ -458,7 +469,7 @@ impl Operation for ReadBearer {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
+    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
         verdict(row).map(Outcome::Answer)
     }
 }
@@ -500,7 +511,7 @@ impl Operation for ReadOneTime {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
+    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
         verdict(row).map(Outcome::Answer)
     }
 }
@@ -531,7 +542,11 @@ impl Operation for Revoke {
         ])
     }
 
-    fn conclude(&self, row: Option<Row<'_>>) -> Result<Outcome<Revocation>, Unreadable> {
+    fn conclude(
+        &self,
+        _: &Context,
+        row: Option<Row<'_>>,
+    ) -> Result<Outcome<Revocation>, Unreadable> {
         Ok(Outcome::Answer(match row.map(|row| row.verdict) {
             None => Revocation::Refused(Refusal::Unknown),
             Some("revoked") => Revocation::Revoked,
@@ -567,7 +582,7 @@ impl Operation for RevokeAll {
         ])
     }
 
-    fn conclude(&self, _: Option<Row<'_>>) -> Result<Outcome<()>, Unreadable> {
+    fn conclude(&self, _: &Context, _: Option<Row<'_>>) -> Result<Outcome<()>, Unreadable> {
         // Without a head there is nothing to end.
         Ok(Outcome::Answer(()))
     }

@@ -9,8 +9,9 @@ use mintage::Lifetime;
 pub struct Settings {
     /// Where its tables are. `mintage`.
     pub schema: Schema,
-    /// How many connections it keeps, each with one statement at a time. 4; more than the server
-    /// has cores is of no use, for whatever waits at the same time travels together.
+    /// How many connections it keeps, each with one statement at a time. 2. As many as the server
+    /// has cores are enough, for whatever waits at the same time travels together; more only make
+    /// what travels smaller.
     pub connections: NonZeroU32,
     /// How long a call may take. 1 s. Keep it below the engine's `Policy::deadline`, so that the
     /// store's own answer, which knows whether a change may have happened, is the one that counts.
@@ -31,7 +32,7 @@ impl Default for Settings {
         }
         Self {
             schema: Schema::default(),
-            connections: nonzero(4),
+            connections: nonzero(2),
             deadline: Lifetime::from_secs(1),
             waiting: nonzero(4096),
             batch: nonzero(256),

@@ -46,6 +46,7 @@ const PARTS: &[(&str, &str)] = &[
     ("grant", include_str!("../sql/parts/grant.sql")),
     ("issue_event", include_str!("../sql/parts/issue_event.sql")),
     ("issue_insert", include_str!("../sql/parts/issue_insert.sql")),
+    ("no_grant", include_str!("../sql/parts/no_grant.sql")),
     ("live", include_str!("../sql/parts/live.sql")),
     ("slide", include_str!("../sql/parts/slide.sql")),
     ("strength", include_str!("../sql/parts/strength.sql")),
@@ -73,4 +74,15 @@ fn filled(text: &str, argument: &str) -> String {
     }
     filled_in.push_str(rest);
     filled_in
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn dump() {
+        for (name, sql) in Statements::new(&Schema::default()).all() {
+            std::fs::write(format!("/tmp/sql_{name}.sql"), sql.as_str()).unwrap();
+        }
+    }
 }

@@ -243,4 +243,3 @@ impl AsyncErrand<Guarantee> for AskGuarantee {
         guarantee::ask(connection, statements).await
     }
 }
-

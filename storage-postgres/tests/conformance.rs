@@ -12,6 +12,8 @@ async fn store() -> PostgresStore {
     PostgresStore::connect(options, settings).await.unwrap()
 }
 
-fn boxed(store: PostgresStore) -> Box<PostgresStore> { Box::new(store) }
+fn boxed(store: PostgresStore) -> Box<PostgresStore> {
+    Box::new(store)
+}
 
 conformance::suite! { #[tokio::test(flavor = "multi_thread")] boxed(store().await) }

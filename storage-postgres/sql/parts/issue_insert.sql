@@ -8,7 +8,7 @@ INSERT INTO mintage.grants AS g (
     expires_at, keep_until,
     idle_until, attempt, minted_at,
     minted_stepped_up_until,
-    minted_scope, kid, algorithm, issuer, audience
+    minted_scope, minted
 )
 SELECT
     1, e_locator, e_tail, e_tenant, e_client, e_credential, e_auth_time, e_scope, e_claims,
@@ -21,9 +21,14 @@ SELECT
     CASE WHEN e_secret IS NULL THEN e_now END,
     CASE WHEN e_secret IS NULL THEN {strength e_stepped_up_until} END,
     CASE WHEN e_secret IS NULL THEN coalesce(e_minted_scope, e_scope) END,
-    e_kid, e_algorithm, e_issuer, e_audience
+    e_minted
 FROM judged
 WHERE verdict = 'issued'
 ORDER BY e_locator, e_tail
 ON CONFLICT DO NOTHING
-RETURNING NULL::int8 AS nth, 'issued' AS verdict, {grant g}
+-- The rest is as the event says, or as the specification makes it of these.
+RETURNING NULL::int8 AS nth, 'issued' AS verdict, NULL::int2, g.locator, g.tail, NULL::text,
+    NULL::text, NULL::text, NULL::int8, NULL::text, NULL::text, NULL::bytea, NULL::int8,
+    g.generation, NULL::int8, NULL::int8, NULL::text, NULL::text, NULL::bytea, NULL::int8,
+    g.expires_at, NULL::int8, NULL::int8, NULL::bytea, NULL::int8, NULL::int8, NULL::text,
+    NULL::bytea

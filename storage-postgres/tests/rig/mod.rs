@@ -1,0 +1,251 @@
+//! A PostgreSQL server for an experiment: started in a temporary folder on a free port of
+//! 127.0.0.1, killed at the end whatever happens.
+
+#![allow(dead_code, reason = "each experiment uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the experiment")]
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+/// A server, and where its data are.
+pub struct Server {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// A fresh server with these lines in its configuration.
+    pub async fn start(settings: &[&str]) -> Self {
+        let folder = folder();
+        run(&mut as_postgres("initdb")
+            .args(["--auth=trust", "--no-sync", "--username=postgres"])
+            .arg("-D")
+            .arg(folder.path().join("data")));
+        Self::in_folder(folder, settings).await
+    }
+
+    /// A streaming standby of this server, under that name.
+    pub async fn standby(&self, name: &str) -> Self {
+        let folder = folder();
+        let source =
+            format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
+        run(as_postgres("pg_basebackup")
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .arg("-d")
+            .arg(source)
+            .arg("-D")
+            .arg(folder.path().join("data")));
+        Self::in_folder(folder, &[]).await
+    }
+
+    async fn in_folder(folder: TempDir, settings: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let conf = folder.path().join("data/postgresql.conf");
+        let mut lines = fs::read_to_string(&conf).unwrap();
+        lines += &format!(
+            "\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n\
+             max_connections = 60\n{}\n",
+            settings.join("\n")
+        );
+        fs::write(&conf, lines).unwrap();
+        let mut server = Self { folder, port, process: None };
+        server.launch().await;
+        server
+    }
+
+    /// Starts it again, after a kill or a stop.
+    pub async fn launch(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
+        let process = as_postgres("postgres")
+            .arg("-D")
+            .arg(self.folder.path().join("data"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(process);
+        for _ in 0..300 {
+            if let Ok(connection) = PgConnection::connect_with(&self.options()).await {
+                connection.close().await.unwrap();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server did not start:\n{}", self.log());
+    }
+
+    /// How to reach it, as its superuser.
+    pub fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.port)
+            .username("postgres")
+            .database("postgres")
+            .ssl_mode(sqlx::postgres::PgSslMode::Disable)
+    }
+
+    /// The same as text.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Kills every process of it at once, as a crash of the machine would but for what the
+    /// operating system still writes.
+    pub fn kill(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let all = family(process.id());
+        signal("KILL", &all);
+        process.wait().unwrap();
+        // They are children of init by now; a new server starts only when they are gone.
+        while all.iter().any(|id| Path::new(&format!("/proc/{id}/mem")).exists()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub fn pids(&self) -> Vec<u32> {
+        family(self.process.as_ref().unwrap().id())
+    }
+
+    /// Halts every process of it.
+    pub fn halt(&self) {
+        signal("STOP", &family(self.process.as_ref().unwrap().id()));
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal("CONT", &family(self.process.as_ref().unwrap().id()));
+    }
+
+    /// Makes a standby a primary.
+    pub fn promote(&self) {
+        run(as_postgres("pg_ctl").arg("promote").arg("--wait").arg("-D").arg(self.data()));
+    }
+
+    /// Changes settings of a running server.
+    pub async fn set(&self, settings: &[&str]) {
+        let conf = self.data().join("postgresql.conf");
+        let lines = fs::read_to_string(&conf).unwrap();
+        fs::write(&conf, format!("{lines}\n{}\n", settings.join("\n"))).unwrap();
+        self.execute("SELECT pg_reload_conf()").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    /// Runs a statement as the superuser.
+    pub async fn execute(&self, sql: &'static str) {
+        let mut connection = PgConnection::connect_with(&self.options()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// The one value that a query gives.
+    pub async fn value<T>(&self, sql: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let mut connection = PgConnection::connect_with(&self.options()).await.unwrap();
+        let value = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        value
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// One of PostgreSQL's programs, run as `postgres` where we are root, for it refuses to be root.
+pub fn as_postgres(program: &str) -> Command {
+    let path = programs().join(program);
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"])
+        .arg(path);
+    command
+}
+
+/// Debian keeps them in a folder of their version.
+fn programs() -> PathBuf {
+    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    versions.retain(|bin| bin.join("postgres").exists());
+    versions.sort();
+    versions.pop().unwrap_or_else(|| {
+        let bindir = Command::new("pg_config").arg("--bindir").output().unwrap().stdout;
+        PathBuf::from(String::from_utf8(bindir).unwrap().trim())
+    })
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("mintage-").tempdir().unwrap();
+    if is_root() {
+        run(Command::new("chown").arg("postgres").arg(folder.path()));
+    }
+    folder
+}
+
+fn signal(name: &str, processes: &[u32]) {
+    // One that has ended in the meantime is no error.
+    let ids = processes.iter().map(u32::to_string);
+    drop(Command::new("kill").args(["-s", name, "--"]).args(ids).output().unwrap());
+}
+
+/// A process and its children, the parent first: each of PostgreSQL's has a group of its own.
+fn family(parent: u32) -> Vec<u32> {
+    let children = fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
+        let id: u32 = process.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+        let after_name = stat.rsplit_once(") ")?.1;
+        let its_parent: u32 = after_name.split(' ').nth(1)?.parse().ok()?;
+        (its_parent == parent).then_some(id)
+    });
+    [parent].into_iter().chain(children).collect()
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
