@@ -26,6 +26,7 @@ pub(crate) async fn ask(
 }
 
 /// The settings that decide it.
+#[expect(clippy::struct_excessive_bools, reason = "so many switches the server has")]
 #[derive(Debug, Clone, Copy)]
 struct Server<'a> {
     recovering: bool,

@@ -263,10 +263,8 @@ impl Stage {
 
     /// It is not to be sent any more; and if it has been, it may have happened.
     fn give_up(&self, what: &'static str) -> StoreError {
-        let change = match self.step(WAITING, GIVEN_UP) {
-            true => Change::Unchanged,
-            false => Change::MayHaveHappened,
-        };
+        let unsent = self.step(WAITING, GIVEN_UP);
+        let change = if unsent { Change::Unchanged } else { Change::MayHaveHappened };
         StoreError::new(change, what)
     }
 
@@ -425,7 +423,9 @@ async fn alone<O: Laned>(calls: Vec<Call<O>>, line: &mut Line, lanes: &Lanes) ->
             Ok(rows) => distribute(calls, &rows, lanes),
             Err(fault) => {
                 sound = !fault.broken;
-                calls.into_iter().for_each(|call| call.settle(Err(fault.clone().into())));
+                for call in calls {
+                    call.settle(Err(fault.clone().into()));
+                }
             }
         }
     }
@@ -448,7 +448,9 @@ fn distribute<O: Laned>(calls: Vec<Call<O>>, rows: &[PgRow], lanes: &Lanes) {
     let answers = match assign(&calls, rows) {
         Ok(answers) => answers,
         Err(unreadable) => {
-            calls.into_iter().for_each(|call| call.settle(Err(Unreadable(unreadable.0).into())));
+            for call in calls {
+                call.settle(Err(Unreadable(unreadable.0).into()));
+            }
             return;
         }
     };
@@ -481,14 +483,13 @@ fn assign<'r, O: Operation>(
 ) -> Result<Vec<Option<&'r PgRow>>, Unreadable> {
     let mut answers: Vec<Option<&PgRow>> = vec![None; calls.len()];
     for row in rows {
-        let number = match Row::number(row)? {
-            Some(number) => number,
-            None => {
-                let id = Row::id(row)?;
-                calls
-                    .binary_search_by_key(&id, |call| call.operation.subject())
-                    .map_err(|_| Unreadable("tail"))?
-            }
+        let number = if let Some(number) = Row::number(row)? {
+            number
+        } else {
+            let id = Row::id(row)?;
+            calls
+                .binary_search_by_key(&id, |call| call.operation.subject())
+                .map_err(|_| Unreadable("tail"))?
         };
         let answer = answers.get_mut(number).ok_or(Unreadable("nth"))?;
         *answer = answer.or(Some(row));

@@ -1,19 +1,30 @@
-//! The store in PostgreSQL is a store.
+//! The store in PostgreSQL is a store: the suite of `mintage::conformance`, unchanged.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod rig;
 
 use mintage::conformance;
-use mintage_storage_postgres::{PostgresStore, Settings, migrate};
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use mintage_storage_postgres::PostgresStore;
 
-async fn store() -> PostgresStore {
-    let options: PgConnectOptions = std::env::var("MINTAGE_POSTGRES").unwrap().parse().unwrap();
-    let settings = Settings::default();
-    let pool = PgPool::connect_lazy_with(options.clone());
-    migrate(&pool, &settings.schema).await.unwrap();
-    PostgresStore::connect(options, settings).await.unwrap()
+/// All cases share the server that the script has started; alone, each starts its own.
+struct Proved {
+    store: PostgresStore,
+    _server: Option<rig::Server>,
 }
 
-fn boxed(store: PostgresStore) -> Box<PostgresStore> {
-    Box::new(store)
+impl std::ops::Deref for Proved {
+    type Target = PostgresStore;
+
+    fn deref(&self) -> &PostgresStore {
+        &self.store
+    }
 }
 
-conformance::suite! { #[tokio::test(flavor = "multi_thread")] boxed(store().await) }
+async fn proved() -> Proved {
+    let (options, server) = rig::shared().await;
+    let store = rig::store_at(options, rig::deadline(10_000)).await;
+    Proved { store, _server: server }
+}
+
+conformance::suite! { #[tokio::test(flavor = "multi_thread")] proved().await }

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each experiment uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the experiment")]
 
+pub(crate) mod field;
+
 use std::{
     fs,
     net::TcpListener,
@@ -13,11 +15,13 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use mintage::Lifetime;
+use mintage_storage_postgres::{PostgresStore, Settings, migrate};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 /// A server, and where its data are.
-pub struct Server {
+pub(crate) struct Server {
     folder: TempDir,
     port: u16,
     process: Option<Child>,
@@ -25,7 +29,7 @@ pub struct Server {
 
 impl Server {
     /// A fresh server with these lines in its configuration.
-    pub async fn start(settings: &[&str]) -> Self {
+    pub(crate) async fn start(settings: &[&str]) -> Self {
         let folder = folder();
         run(&mut as_postgres("initdb")
             .args(["--auth=trust", "--no-sync", "--username=postgres"])
@@ -35,7 +39,7 @@ impl Server {
     }
 
     /// A streaming standby of this server, under that name.
-    pub async fn standby(&self, name: &str) -> Self {
+    pub(crate) async fn standby(&self, name: &str) -> Self {
         let folder = folder();
         let source =
             format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
@@ -69,7 +73,7 @@ impl Server {
     }
 
     /// Starts it again, after a kill or a stop.
-    pub async fn launch(&mut self) {
+    pub(crate) async fn launch(&mut self) {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -94,7 +98,7 @@ impl Server {
     }
 
     /// How to reach it, as its superuser.
-    pub fn options(&self) -> PgConnectOptions {
+    pub(crate) fn options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.port)
@@ -104,25 +108,34 @@ impl Server {
     }
 
     /// The same as text.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 
-    pub fn port(&self) -> u16 {
+    /// A store on it, its tables made.
+    pub(crate) async fn store(&self) -> PostgresStore {
+        self.store_with(Settings::default()).await
+    }
+
+    pub(crate) async fn store_with(&self, settings: Settings) -> PostgresStore {
+        store_at(self.options(), settings).await
+    }
+
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Kills every process of it at once, as a crash of the machine would but for what the
     /// operating system still writes.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         let all = family(process.id());
         signal("KILL", &all);
@@ -133,27 +146,27 @@ impl Server {
         }
     }
 
-    pub fn pids(&self) -> Vec<u32> {
+    pub(crate) fn pids(&self) -> Vec<u32> {
         family(self.process.as_ref().unwrap().id())
     }
 
     /// Halts every process of it.
-    pub fn halt(&self) {
+    pub(crate) fn halt(&self) {
         signal("STOP", &family(self.process.as_ref().unwrap().id()));
     }
 
     /// Lets it go on.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         signal("CONT", &family(self.process.as_ref().unwrap().id()));
     }
 
     /// Makes a standby a primary.
-    pub fn promote(&self) {
+    pub(crate) fn promote(&self) {
         run(as_postgres("pg_ctl").arg("promote").arg("--wait").arg("-D").arg(self.data()));
     }
 
     /// Changes settings of a running server.
-    pub async fn set(&self, settings: &[&str]) {
+    pub(crate) async fn set(&self, settings: &[&str]) {
         let conf = self.data().join("postgresql.conf");
         let lines = fs::read_to_string(&conf).unwrap();
         fs::write(&conf, format!("{lines}\n{}\n", settings.join("\n"))).unwrap();
@@ -162,14 +175,14 @@ impl Server {
     }
 
     /// Runs a statement as the superuser.
-    pub async fn execute(&self, sql: &'static str) {
+    pub(crate) async fn execute(&self, sql: &'static str) {
         let mut connection = PgConnection::connect_with(&self.options()).await.unwrap();
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
     /// The one value that a query gives.
-    pub async fn value<T>(&self, sql: &'static str) -> T
+    pub(crate) async fn value<T>(&self, sql: &'static str) -> T
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
@@ -186,8 +199,30 @@ impl Drop for Server {
     }
 }
 
+/// The server whose address is in `MINTAGE_POSTGRES`, or one of the test's own.
+pub(crate) async fn shared() -> (PgConnectOptions, Option<Server>) {
+    if let Ok(url) = std::env::var("MINTAGE_POSTGRES") {
+        return (url.parse().unwrap(), None);
+    }
+    let server = Server::start(&[]).await;
+    (server.options(), Some(server))
+}
+
+/// A store at that address, its tables made.
+pub(crate) async fn store_at(options: PgConnectOptions, settings: Settings) -> PostgresStore {
+    let pool = PgPool::connect_lazy_with(options.clone());
+    migrate(&pool, &settings.schema).await.unwrap();
+    pool.close().await;
+    PostgresStore::connect(options, settings).await.unwrap()
+}
+
+/// A deadline of so many milliseconds.
+pub(crate) fn deadline(millis: u32) -> Settings {
+    Settings { deadline: Lifetime::from_millis(millis), ..Settings::default() }
+}
+
 /// One of PostgreSQL's programs, run as `postgres` where we are root, for it refuses to be root.
-pub fn as_postgres(program: &str) -> Command {
+pub(crate) fn as_postgres(program: &str) -> Command {
     let path = programs().join(program);
     if !is_root() {
         return Command::new(path);
@@ -244,7 +279,7 @@ fn family(parent: u32) -> Vec<u32> {
 }
 
 /// Runs a program to its end.
-pub fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
