@@ -2,14 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use async_trait::async_trait;
 
 use crate::{
-    instant::{Lifetime, Timestamp},
-    keys::{Algorithm, KeyError, KeyErrorKind, KeyId, KeyProvider, KeySet, SigningKey},
+    instant::Timestamp,
+    keys::{Algorithm, KeyError, KeyId, KeyProvider, KeySet, SigningKey},
+    ring::{InvalidSchedule, KeyPhase, Ring, RingKey, RotationSchedule},
 };
 
 /// A [`KeyProvider`] that keeps its keys in memory.
@@ -21,7 +22,7 @@ use crate::{
 ///
 /// The keys end with the process, and every process has its own: tokens do not outlive a restart.
 /// Several servers that must accept each other's tokens need a [`fixed`](Self::fixed) ring of one
-/// shared key, or a provider of their own.
+/// shared key, or a provider that they share.
 ///
 /// ```
 /// use mintage::{Algorithm, KeyRing, Lifetime, RotationSchedule, Timestamp};
@@ -40,69 +41,8 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct KeyRing {
-    schedule: Option<RotationSchedule>,
     algorithm: Algorithm,
-    state: RwLock<State>,
-}
-
-/// How the keys of a [`KeyRing`] turn over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RotationSchedule {
-    /// How long a key is published before it signs: as long as a verifier may keep a fetched key
-    /// set. At most `sign_for`.
-    pub publish_ahead: Lifetime,
-    /// How long it signs.
-    pub sign_for: Lifetime,
-    /// How long it is still published after that: the longest life of a token (the login's 12 h, not
-    /// the access token's), and the verifiers' leeway.
-    pub verify_for: Lifetime,
-}
-
-/// A schedule that cannot be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidSchedule {
-    /// `sign_for` is zero.
-    SignsForNoTime,
-    /// `publish_ahead` is longer than `sign_for`: more than one key would be waiting.
-    PublishedTooEarly,
-    /// `verify_for` is zero: a token would die with the rotation after it.
-    VerifiesForNoTime,
-    /// `verify_for` is more than 64 times `sign_for`: more keys than verifiers should be given.
-    TooManyKeys,
-}
-
-impl fmt::Display for InvalidSchedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SignsForNoTime => "`sign_for` must not be zero",
-            Self::PublishedTooEarly => "`publish_ahead` must not be longer than `sign_for`",
-            Self::VerifiesForNoTime => "`verify_for` must not be zero",
-            Self::TooManyKeys => "`verify_for` must not be longer than 64 times `sign_for`",
-        })
-    }
-}
-
-impl std::error::Error for InvalidSchedule {}
-
-impl RotationSchedule {
-    /// Checks that the schedule can be kept.
-    ///
-    /// # Errors
-    /// [`InvalidSchedule`], saying which rule it breaks.
-    pub fn check(&self) -> Result<(), InvalidSchedule> {
-        if self.sign_for == Lifetime::ZERO {
-            Err(InvalidSchedule::SignsForNoTime)
-        } else if self.publish_ahead > self.sign_for {
-            Err(InvalidSchedule::PublishedTooEarly)
-        } else if self.verify_for == Lifetime::ZERO {
-            Err(InvalidSchedule::VerifiesForNoTime)
-        } else if self.verify_for.as_millis() / 64 > self.sign_for.as_millis() {
-            Err(InvalidSchedule::TooManyKeys)
-        } else {
-            Ok(())
-        }
-    }
+    ring: RwLock<Ring>,
 }
 
 /// A ring could not be made.
@@ -132,19 +72,6 @@ impl std::error::Error for KeyRingError {
     }
 }
 
-/// Where a key of a [`KeyRing`] is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyPhase {
-    /// Published; does not sign yet.
-    Next,
-    /// Signs.
-    Current,
-    /// Published until the last token that it signed is dead; signs retries only.
-    Retiring,
-    /// Neither signs nor verifies.
-    Gone,
-}
-
 impl KeyRing {
     /// A ring that starts with a fresh key.
     ///
@@ -169,22 +96,19 @@ impl KeyRing {
         key: SigningKey,
         now: Timestamp,
     ) -> Result<Self, InvalidSchedule> {
-        schedule.check()?;
-        Ok(Self::of(Some(schedule), key, now))
+        Ok(Self::of(Ring::new(schedule)?, key, now))
     }
 
     /// A ring of this one key, which signs until it is distrusted. The host that loaded it turns it
     /// over.
     #[must_use]
     pub fn fixed(key: SigningKey) -> Self {
-        Self::of(None, key, Timestamp::MIN)
+        Self::of(Ring::fixed(), key, Timestamp::MIN)
     }
 
-    fn of(schedule: Option<RotationSchedule>, key: SigningKey, now: Timestamp) -> Self {
+    fn of(empty: Ring, key: SigningKey, now: Timestamp) -> Self {
         let algorithm = key.key_ref().algorithm;
-        let mut state = State { keys: vec![RingKey::from(key, now)], published: Arc::default() };
-        state.publish();
-        Self { schedule, algorithm, state: RwLock::new(state) }
+        Self { algorithm, ring: RwLock::new(empty.with_keys([RingKey::from(key, now)])) }
     }
 
     /// Removes a key at once, for the emergency that someone else may have it: every token that it
@@ -192,67 +116,25 @@ impl KeyRing {
     /// over, or a fresh one, before verifiers have it in their copy of the key set.
     ///
     /// # Errors
-    /// [`KeyErrorKind::UnknownKey`] when the ring has no such key. [`KeyErrorKind::Unavailable`] when
-    /// it is removed and no other could be drawn: nothing is signed until
-    /// [`rotate`](KeyProvider::rotate) succeeds.
+    /// [`KeyErrorKind::UnknownKey`](crate::KeyErrorKind::UnknownKey) when the ring has no such key.
+    /// [`KeyErrorKind::Unavailable`](crate::KeyErrorKind::Unavailable) when it is removed and no
+    /// other could be drawn: nothing is signed until [`rotate`](KeyProvider::rotate) succeeds.
     pub fn distrust(&self, kid: &KeyId, now: Timestamp) -> Result<(), KeyError> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = state.keys.len();
-        state.keys.retain(|key| key.kid() != *kid);
-        if state.keys.len() == before {
-            return Err(KeyError::new(KeyErrorKind::UnknownKey));
-        }
-        state.publish();
-        self.fill_gap(&mut state, now)
+        self.write().distrust(kid, now, || SigningKey::generate(self.algorithm))
     }
 
     /// Every key and where it is in its life at `now`, the oldest first.
     #[must_use]
     pub fn phases(&self, now: Timestamp) -> Vec<(KeyId, KeyPhase)> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.keys.iter().map(|key| (key.kid(), key.phase(self.verify_for(), now))).collect()
+        self.read().phases(now)
     }
 
-    /// Sees to it that a key signs at `now`: the last of the ring, or a fresh one.
-    fn fill_gap(&self, state: &mut State, now: Timestamp) -> Result<(), KeyError> {
-        let current = |key: &RingKey| key.phase(self.verify_for(), now) == KeyPhase::Current;
-        if let Some(last) = state.keys.last_mut()
-            && last.phase(self.verify_for(), now) <= KeyPhase::Current
-        {
-            last.signs_until = None;
-        }
-        if state.keys.iter().any(current) {
-            return Ok(());
-        }
-        match state.keys.last_mut() {
-            Some(last) if last.signs_until.is_none() => last.signs_from = now,
-            _ => {
-                let fresh = SigningKey::generate(self.algorithm)?;
-                state.keys.push(RingKey::from(fresh, now));
-                state.publish();
-            }
-        }
-        Ok(())
+    fn read(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes the successor of the newest key once its time has come.
-    fn draw_successor(&self, state: &mut State, now: Timestamp) -> Result<(), KeyError> {
-        let (Some(schedule), Some(newest)) = (self.schedule, state.keys.last_mut()) else {
-            return Ok(());
-        };
-        let due = newest.signs_from.after(schedule.sign_for);
-        if now < newest.signs_from || now < due.before(schedule.publish_ahead) {
-            return Ok(());
-        }
-        let successor = SigningKey::generate(self.algorithm)?;
-        let takes_over = due.max(now.after(schedule.publish_ahead));
-        newest.signs_until = Some(takes_over);
-        state.keys.push(RingKey::from(successor, takes_over));
-        Ok(())
-    }
-
-    fn verify_for(&self) -> Lifetime {
-        self.schedule.map_or(Lifetime::ZERO, |schedule| schedule.verify_for)
+    fn write(&self) -> RwLockWriteGuard<'_, Ring> {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -263,91 +145,22 @@ impl KeyProvider for KeyRing {
         kid: Option<&KeyId>,
         now: Timestamp,
     ) -> Result<SigningKey, KeyError> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = state.keys.iter();
-        let (found, missing) = match kid {
-            // A clock a little behind the one that saw a rotation finds no key that signs yet, and
-            // takes the one that is about to.
-            None => (
-                keys.find(|key| key.phase(self.verify_for(), now) <= KeyPhase::Current),
-                KeyErrorKind::Unavailable,
-            ),
-            Some(kid) => (
-                keys.find(|key| key.kid() == *kid && !key.is_gone(self.verify_for(), now)),
-                KeyErrorKind::UnknownKey,
-            ),
-        };
-        found.map(|key| key.key.clone()).ok_or_else(|| KeyError::new(missing))
+        self.read().signing_key(kid, now)
     }
 
     async fn verifying_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, KeyError> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let gone = |key: &&RingKey| key.is_gone(self.verify_for(), now);
-        if state.keys.iter().any(|key| gone(&key)) {
-            let live = state.keys.iter().filter(|key| !gone(key));
-            return Ok(Arc::new(KeySet::new(live.map(|key| key.key.verifying_key().clone()))));
-        }
-        Ok(Arc::clone(&state.published))
+        Ok(self.read().verifying_keys(now))
     }
 
     async fn rotate(&self, now: Timestamp) -> Result<(), KeyError> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.keys.retain(|key| !key.is_gone(self.verify_for(), now));
-        let done = self.fill_gap(&mut state, now);
-        let done = done.and_then(|()| self.draw_successor(&mut state, now));
-        state.publish();
-        done
-    }
-}
-
-#[derive(Debug)]
-struct State {
-    /// In the order in which they sign. The last has no end: it signs until it has a successor.
-    keys: Vec<RingKey>,
-    /// All of them, for those who verify.
-    published: Arc<KeySet>,
-}
-
-impl State {
-    fn publish(&mut self) {
-        let keys = self.keys.iter().map(|key| key.key.verifying_key().clone());
-        self.published = Arc::new(KeySet::new(keys));
-    }
-}
-
-#[derive(Debug)]
-struct RingKey {
-    key: SigningKey,
-    signs_from: Timestamp,
-    signs_until: Option<Timestamp>,
-}
-
-impl RingKey {
-    fn from(key: SigningKey, signs_from: Timestamp) -> Self {
-        Self { key, signs_from, signs_until: None }
-    }
-
-    fn kid(&self) -> KeyId {
-        self.key.key_ref().kid
-    }
-
-    fn phase(&self, verify_for: Lifetime, now: Timestamp) -> KeyPhase {
-        match self.signs_until {
-            Some(end) if now >= end.after(verify_for) => KeyPhase::Gone,
-            Some(end) if now >= end => KeyPhase::Retiring,
-            _ if now < self.signs_from => KeyPhase::Next,
-            _ => KeyPhase::Current,
-        }
-    }
-
-    fn is_gone(&self, verify_for: Lifetime, now: Timestamp) -> bool {
-        self.phase(verify_for, now) == KeyPhase::Gone
+        self.write().rotate(now, || SigningKey::generate(self.algorithm))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{instant::Lifetime, keys::KeyErrorKind};
 
     const SCHEDULE: RotationSchedule = RotationSchedule {
         publish_ahead: Lifetime::from_mins(10),

@@ -288,8 +288,11 @@ impl SigningKey {
         Ok(Self::local(key, algorithm))
     }
 
-    /// The key that grows from this seed (RFC 8032 §5.1.5).
-    pub(crate) fn from_seed(seed: &[u8; 32], algorithm: Algorithm) -> Self {
+    /// The key that grows from this seed, the private key of RFC 8032 §5.1.5: 32 random bytes, for
+    /// a provider that keeps keys itself. Whoever has the seed has the key: wipe it, and let nothing
+    /// but what is sealed leave the process.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32], algorithm: Algorithm) -> Self {
         Self::local(ed25519_dalek::SigningKey::from_bytes(seed), algorithm)
     }
 

@@ -40,6 +40,7 @@ mod model;
 mod one_time;
 mod policy;
 mod random;
+mod ring;
 mod secret;
 mod store;
 #[cfg(feature = "test-util")]
@@ -69,7 +70,7 @@ pub use self::{
     id::{Attempt, Epoch, Generation, GrantId, IdempotencyRef, Locator},
     instant::{InvalidLifetime, Lifetime, Timestamp},
     jws::{MAX_TOKEN_BYTES, TokenError},
-    key_ring::{InvalidSchedule, KeyPhase, KeyRing, KeyRingError, RotationSchedule},
+    key_ring::{KeyRing, KeyRingError},
     keys::{
         Algorithm, InvalidKey, KeyError, KeyErrorKind, KeyId, KeyProvider, KeyRef, KeySet,
         Signature, Signer, SigningKey, VerifyingKey,
@@ -83,6 +84,7 @@ pub use self::{
     },
     one_time::{InvalidOneTimeToken, OneTimeToken},
     policy::{InvalidPolicy, Policy, RequiredGrade, TokenLifetime},
+    ring::{InvalidSchedule, KeyPhase, Ring, RingKey, RotationSchedule},
     secret::{SecretDigest, SecretText},
     store::{Change, Grade, Guarantee, StoreError, TokenStore},
     verifier::{

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    grant::OnReplay, instant::Lifetime, key_ring::RotationSchedule, store::Grade, verifier::Leeway,
+    grant::OnReplay, instant::Lifetime, ring::RotationSchedule, store::Grade, verifier::Leeway,
 };
 
 /// How long a token lives.

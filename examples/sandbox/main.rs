@@ -3,26 +3,33 @@
 //! `cargo run --release --example sandbox` starts it; it prints what to try.
 //!
 //! * `main.rs` puts the parts together; read it first.
+//! * `keeping.rs` has the stores to choose from.
 //! * `people.rs` is the host's own knowledge, and the two seams to it.
 //! * `host.rs` has the host's own endpoints; `challenges.rs` its step-up codes.
 
 mod challenges;
 mod host;
+mod keeping;
 mod options;
 mod people;
 
 use std::{
-    error::Error, io::IsTerminal as _, net::SocketAddr, num::NonZeroUsize, process::ExitCode,
-    sync::Arc, time::Duration,
+    error::Error, io::IsTerminal as _, net::SocketAddr, process::ExitCode, sync::Arc,
+    time::Duration,
 };
 
 use mintage::{
-    Algorithm, Clock as _, Engine, KeyRing, Lifetime, MemoryStore, Parts, Policy, SigningKey,
-    SystemClock, TokioTimer, TracingAudit,
+    Algorithm, Engine, Lifetime, Parts, Policy, SigningKey, SystemClock, TokioTimer, TracingAudit,
 };
 use mintage_http::{BodyLimit, Gateway, Governor};
 
-use self::{challenges::Challenges, host::Host, options::Options, people::People};
+use self::{
+    challenges::Challenges,
+    host::Host,
+    keeping::Keeping,
+    options::{Kept, Options},
+    people::People,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -50,7 +57,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let people = Arc::new(People::new(SigningKey::generate(Algorithm::EdDsa)?)?);
-    let engine = start_engine(people.clone()).await?;
+    let engine = start_engine(&options.store, people.clone()).await?;
     let gateway = Gateway {
         engine: engine.clone(),
         limiter: Arc::new(Governor::new(&options.limit, &options.limit)),
@@ -62,7 +69,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("{} cannot be listened on: {error}", options.listen))?;
-    println!("{}", greeting(listener.local_addr()?));
+    println!("{}", greeting(listener.local_addr()?, &options.store));
 
     let every = Lifetime::from_secs(30);
     tokio::spawn(async move { engine.housekeeping(every).await });
@@ -80,14 +87,13 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Puts the parts together: the one place to look at when you embed the engine.
-async fn start_engine(people: Arc<People>) -> Result<Engine, Box<dyn Error>> {
-    const CAPACITY: NonZeroUsize = NonZeroUsize::new(2_000_000).unwrap();
+async fn start_engine(store: &Kept, people: Arc<People>) -> Result<Engine, Box<dyn Error>> {
     let policy = Policy::default();
-    let now = SystemClock.now();
     let schedule = policy.rotation(Lifetime::from_hours(24), Lifetime::from_hours(24 * 30));
+    let Keeping { store, keys } = Keeping::of(store, schedule).await?;
     let engine = Engine::start(Parts {
-        store: Arc::new(MemoryStore::new(CAPACITY, now)),
-        keys: Arc::new(KeyRing::generate(schedule, Algorithm::EdDsa, now.into())?),
+        store,
+        keys,
         identities: people.clone(),
         clients: people,
         clock: Arc::new(SystemClock),
@@ -100,13 +106,17 @@ async fn start_engine(people: Arc<People>) -> Result<Engine, Box<dyn Error>> {
 }
 
 /// What a newcomer sees: who is there, and four lines from a login to a payment.
-fn greeting(address: SocketAddr) -> String {
+fn greeting(address: SocketAddr, store: &Kept) -> String {
     let (url, people) = (format!("http://{address}"), People::table());
     let curl = format!("curl -s {url}");
     let json = "-H 'api-key: sandbox-acme' -H 'content-type: application/json'";
     let token = r#"sed 's/.*"token":"\([^"]*\)".*/\1/'"#;
+    let (kept, end) = match store {
+        Kept::InMemory => ("everything in memory", ", and all of its tokens"),
+        Kept::InPostgres(_) => ("tokens and keys in PostgreSQL", "; its tokens stay"),
+    };
     format!(
-        r#"mintage sandbox on {url}, everything in memory
+        r#"mintage sandbox on {url}, {kept}
 
 {people}
 From a login to a payment: paste these four lines.
@@ -116,7 +126,7 @@ ACCESS=$({curl}/access_token {json} -H "Authorization: Bearer $AUTH" -d '{{"iden
 {curl}/stepup/challenges/otp/SMS {json} -H "Authorization: Bearer $ACCESS" -X POST && {curl}/stepup/challenges/otp/SMS/verify {json} -H "Authorization: Bearer $ACCESS" -d '{{"verificationCode":"123456"}}'
 {curl}/payments {json} -H "Authorization: Bearer $ACCESS" -d '{{}}'
 
-Every decision is logged to stderr in a line of its own. Ctrl-C ends the sandbox, and all of its tokens."#
+Every decision is logged to stderr in a line of its own. Ctrl-C ends the sandbox{end}."#
     )
 }
 

@@ -3,19 +3,43 @@
 use std::net::SocketAddr;
 
 use mintage_http::Windows;
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
 pub(crate) const USAGE: &str = "\
 usage: sandbox [--listen IP:PORT] [--store URL] [--limit WINDOWS]
 
   --listen IP:PORT   where to listen (127.0.0.1:8080)
-  --store URL        where tokens are kept: memory (memory)
+  --store URL        where tokens are kept: memory, or
+                     postgres://USER:PASSWORD@HOST/DATABASE (memory)
   --limit WINDOWS    calls per client, and per credential: '5;w=60' is 5 at once, and
                      then one every 12 s; several are separated by commas
                      ('100000;w=60')";
 
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
+    pub(crate) store: Kept,
     pub(crate) limit: Windows,
+}
+
+/// Where tokens are kept.
+pub(crate) enum Kept {
+    InMemory,
+    InPostgres(Box<PgConnectOptions>),
+}
+
+impl Kept {
+    fn parse(url: &str) -> Result<Self, String> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        match url {
+            "memory" => Ok(Self::InMemory),
+            // The address may hold a password, so it is not repeated.
+            _ if known => url
+                .parse::<PgConnectOptions>()
+                .map(|options| Self::InPostgres(Box::new(options.disable_statement_logging())))
+                .map_err(|_| "--store: this is no address of a PostgreSQL database".to_owned()),
+            _ => Err("--store: `memory` or `postgres://…` is expected".to_owned()),
+        }
+    }
 }
 
 impl Options {
@@ -34,13 +58,11 @@ impl Options {
             };
             *value = args.next().ok_or_else(|| format!("{option} needs a value\n{USAGE}"))?;
         }
-        if store != "memory" {
-            return Err("--store: only `memory` is there yet".to_owned());
-        }
         Ok(Self {
             listen: listen
                 .parse()
                 .map_err(|_| format!("--listen `{listen}`: an IP:PORT is expected"))?,
+            store: Kept::parse(&store)?,
             limit: limit.parse().map_err(|error| format!("--limit `{limit}`: {error}"))?,
         })
     }

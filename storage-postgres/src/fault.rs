@@ -114,8 +114,14 @@ impl From<Fault> for StoreError {
 }
 
 impl From<Unreadable> for StoreError {
-    fn from(unreadable: Unreadable) -> Self {
-        let newer = "a record is not one of this version of mintage: upgrade this node";
-        Self::new(Change::MayHaveHappened, newer).because(unreadable.0)
+    fn from(Unreadable(column): Unreadable) -> Self {
+        let error = match column {
+            // The statement has looked at it first, and left such a record alone.
+            "version" => {
+                Self::new(Change::Unchanged, "a record is of a newer version: upgrade this node")
+            }
+            _ => Self::new(Change::MayHaveHappened, "a record is not one that mintage has written"),
+        };
+        error.because(column)
     }
 }

@@ -198,7 +198,9 @@ impl Lanes {
 
     /// One worker's life: until the lanes are closed and empty.
     pub(crate) async fn work(self: Arc<Self>, mut line: Line) {
-        while let Some(load) = self.next().await {
+        let mut company = false;
+        while let Some(load) = self.next(company).await {
+            company = load.has_company();
             let patience = self.limits.deadline;
             match timeout(patience, line.ready()).await {
                 Ok(Ok(())) => {}
@@ -222,12 +224,15 @@ impl Lanes {
         line.close().await;
     }
 
-    async fn next(&self) -> Option<Box<dyn Load>> {
+    /// What is to be carried next.
+    async fn next(&self, company: bool) -> Option<Box<dyn Load>> {
         loop {
             let mut wake = pin!(self.wake.notified());
             wake.as_mut().enable();
-            // Whoever has just been answered, or has come at the same moment, goes first.
-            yield_now().await;
+            if company {
+                // Many have just been answered: those who come back at once may come along.
+                yield_now().await;
+            }
             if let Some(load) = self.take() {
                 if self.waiting.load(Ordering::Acquire) > 0 {
                     self.wake.notify_one();
@@ -376,6 +381,9 @@ trait Load: Send {
 
     /// It was never sent.
     fn refuse(self: Box<Self>, fault: &Fault);
+
+    /// It is more than one call.
+    fn has_company(&self) -> bool;
 }
 
 struct Calls<O: Operation>(Vec<Call<O>>);
@@ -406,6 +414,10 @@ impl<O: Laned> Load for Calls<O> {
         for call in self.0 {
             call.settle(Err(fault.clone().into()));
         }
+    }
+
+    fn has_company(&self) -> bool {
+        self.0.len() > 1
     }
 }
 
@@ -554,6 +566,10 @@ impl Load for Errand {
 
     fn refuse(self: Box<Self>, fault: &Fault) {
         self.run.refuse(fault.clone());
+    }
+
+    fn has_company(&self) -> bool {
+        false
     }
 }
 

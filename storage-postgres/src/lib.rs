@@ -1,7 +1,8 @@
-//! A [`TokenStore`](mintage::TokenStore) in PostgreSQL.
+#![doc = include_str!("../README.md")]
 
 mod fault;
 mod guarantee;
+mod keys;
 mod lanes;
 mod line;
 mod migrate;
@@ -14,7 +15,13 @@ mod statements;
 mod store;
 
 pub use self::{
+    keys::{
+        InvalidKekId, InvalidKeySettings, KeyEncryptionKey, KeyEncryptionKeys, KeySettings,
+        OpenKeysError, PostgresKeys,
+    },
+    line::SESSION,
     migrate::{SetupError, migrate},
     settings::{InvalidSchema, Schema, Settings},
+    statements::statements,
     store::PostgresStore,
 };

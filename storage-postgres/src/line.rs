@@ -12,9 +12,8 @@ use std::{
 
 use mintage::{Change, Grade};
 use sqlx::{
-    Connection as _, Executor as _, PgConnection, PgPool, Postgres, SqlStr,
-    pool::PoolConnection,
-    postgres::{PgArguments, PgRow},
+    Connection as _, Executor as _, PgConnection, PgPool, SqlStr,
+    postgres::{PgArguments, PgConnectOptions, PgRow},
 };
 
 use crate::{
@@ -24,11 +23,28 @@ use crate::{
 /// What every line of a store shares.
 #[derive(Clone)]
 pub(crate) struct Trunk {
-    pub(crate) pool: PgPool,
+    pub(crate) address: Address,
     pub(crate) statements: Statements,
     pub(crate) deadline: Duration,
     pub(crate) promised: Promised,
     pub(crate) listener: Listener,
+}
+
+/// Where the database is, and as whom to go there.
+#[derive(Clone)]
+pub(crate) enum Address {
+    Options(Arc<PgConnectOptions>),
+    /// As the host's pool would connect now: it may have been told a new password.
+    Pool(PgPool),
+}
+
+impl Address {
+    pub(crate) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        match self {
+            Self::Options(options) => PgConnection::connect_with(options).await,
+            Self::Pool(pool) => PgConnection::connect_with(&pool.connect_options()).await,
+        }
+    }
 }
 
 impl fmt::Debug for Trunk {
@@ -58,7 +74,7 @@ impl Promised {
 
 pub(crate) struct Line {
     trunk: Trunk,
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<PgConnection>,
 }
 
 impl Line {
@@ -71,13 +87,9 @@ impl Line {
         if self.connection.is_some() {
             return Ok(());
         }
-        let pooled = self.trunk.pool.acquire().await;
-        let mut connection = pooled.map_err(|error| Fault::connecting(&error))?;
-        let settled = self.settle(&mut connection).await;
-        if let Err(fault) = settled {
-            drop(connection.detach());
-            return Err(fault);
-        }
+        let connected = self.trunk.address.connect().await;
+        let mut connection = connected.map_err(|error| Fault::connecting(&error))?;
+        self.settle(&mut connection).await?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -85,7 +97,7 @@ impl Line {
     async fn settle(&self, connection: &mut PgConnection) -> Result<(), Fault> {
         let failed = |error| Fault::connecting(&error);
         let lock_timeout = self.trunk.deadline.as_millis() / 2;
-        let settings = format!("{PLANNER} SET lock_timeout = {lock_timeout};");
+        let settings = format!("{SESSION} SET lock_timeout = {lock_timeout};");
         connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(settings))).await.map_err(failed)?;
         let promise = guarantee::ask(connection, &self.trunk.statements).await.map_err(failed)?;
         let promised = self.trunk.promised.grade();
@@ -119,18 +131,17 @@ impl Line {
 
     fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
         let none = Fault::new(Change::Unchanged, "there is no connection to the database");
-        self.connection.as_deref_mut().ok_or(none)
+        self.connection.as_mut().ok_or(none)
     }
 
     /// Closes the socket and says nothing to the server: what it is at, it finishes.
     pub(crate) fn drop_connection(&mut self) {
-        drop(self.connection.take().map(PoolConnection::detach));
+        drop(self.connection.take());
     }
 
     pub(crate) async fn close(mut self) {
         if let Some(connection) = self.connection.take() {
-            // It had its own settings: nobody else is given it.
-            drop(connection.detach().close().await);
+            drop(connection.close().await);
         }
     }
 }
@@ -146,9 +157,13 @@ fn heeded<T>((result, warned): (Result<T, sqlx::Error>, bool)) -> Result<T, Faul
     }
 }
 
-/// The statements reach every row by its primary key, whatever the planner has heard of the tables'
-/// sizes: a plan that was made while they were empty must not read them whole when they are full.
-const PLANNER: &str = "
+/// How the store sets its connections up, as one script.
+///
+/// A statement sees what was committed when it began, and goes on with what it then has to wait for.
+/// And it reaches every row by its primary key, whatever the planner has heard of the tables' sizes:
+/// a plan that was made while they were empty must not read them whole when they are full.
+pub const SESSION: &str = "
+    SET default_transaction_isolation = 'read committed';
     SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off;
     SET enable_bitmapscan = off;

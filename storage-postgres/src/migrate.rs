@@ -10,7 +10,8 @@ use sqlx::{
 use crate::settings::Schema;
 
 /// What each version adds to the one before; the first is version 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_tables.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_tables.sql"), include_str!("../migrations/0002_keys.sql")];
 
 /// The version that this code needs.
 pub(crate) const LATEST: usize = MIGRATIONS.len();

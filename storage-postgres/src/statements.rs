@@ -27,8 +27,7 @@ macro_rules! statements {
             }
 
             /// Each of them by its name.
-            #[cfg(test)]
-            pub(crate) fn all(&self) -> Vec<(&'static str, SqlStr)> {
+            fn all(&self) -> Vec<(&'static str, SqlStr)> {
                 vec![$((stringify!($name), self.$name.clone()),)+]
             }
         }
@@ -38,6 +37,14 @@ macro_rules! statements {
 statements! {
     issue, issue_with_head, redeem, step_up, open, elevate, touch, read_bearer, read_one_time,
     revoke, revoke_all, epoch, raise_epoch, purge_grants, purge_heads, pages, promise,
+}
+
+/// Every statement that the store sends in that schema, by its name: to be reviewed, or explained by
+/// the database.
+#[must_use]
+pub fn statements(schema: &Schema) -> Vec<(&'static str, String)> {
+    let all = Statements::new(schema).all();
+    all.into_iter().map(|(name, sql)| (name, sql.as_str().to_owned())).collect()
 }
 
 const PARTS: &[(&str, &str)] = &[
@@ -74,15 +81,4 @@ fn filled(text: &str, argument: &str) -> String {
     }
     filled_in.push_str(rest);
     filled_in
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    #[test]
-    fn dump() {
-        for (name, sql) in Statements::new(&Schema::default()).all() {
-            std::fs::write(format!("/tmp/sql_{name}.sql"), sql.as_str()).unwrap();
-        }
-    }
 }

@@ -9,11 +9,7 @@ use mintage::{
         StepUp, Touch, Verdict,
     },
 };
-use sqlx::{
-    PgConnection, PgPool,
-    pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::{
     sync::Mutex,
     task::JoinSet,
@@ -23,7 +19,7 @@ use tokio::{
 use crate::{
     guarantee,
     lanes::{AsyncErrand, Lanes},
-    line::{Line, Promised, Trunk},
+    line::{Address, Line, Promised, Trunk},
     migrate::{self, SetupError},
     notice::Listener,
     purge::Sweep,
@@ -71,50 +67,45 @@ impl PostgresStore {
         options: PgConnectOptions,
         settings: Settings,
     ) -> Result<Self, SetupError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.connections.get())
-            .acquire_timeout(settings.deadline.into())
-            // A statement that hangs must not hang its successor: the lines test themselves.
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Self::from_pool(pool, settings).await
+        Self::at(Address::Options(Arc::new(options)), settings).await
     }
 
-    /// The same, in a pool of the host's.
+    /// The same, for a host that has a pool: the store connects as the pool does at that moment.
     ///
-    /// The store takes [`Settings::connections`] connections out of the pool and keeps them, with
-    /// settings of its own; they are closed in the end, and never given back. The pool must have
-    /// room for them beside its other users.
+    /// Its [`Settings::connections`] are its own, beside those of the pool: they have settings that
+    /// nobody else should get, and no user of the pool can have left them in the middle of a
+    /// transaction.
     ///
     /// # Errors
     /// [`SetupError`], as above.
     pub async fn from_pool(pool: PgPool, settings: Settings) -> Result<Self, SetupError> {
-        let found = {
-            let mut connection = pool.acquire().await.map(PoolConnection::detach)?;
-            migrate::version(&mut connection, &settings.schema).await?
+        Self::at(Address::Pool(pool), settings).await
+    }
+
+    async fn at(address: Address, settings: Settings) -> Result<Self, SetupError> {
+        let deadline = settings.deadline.into();
+        let found = async {
+            let mut connection = address.connect().await?;
+            let found = migrate::version(&mut connection, &settings.schema).await?;
+            connection.close().await.map(|()| found)
         };
-        migrate::check(found)?;
+        let late = |_| SetupError::Database(sqlx::Error::PoolTimedOut);
+        migrate::check(timeout(deadline, found).await.map_err(late)??)?;
         let (lanes, promised) = (Arc::new(Lanes::new(&settings)), Promised::default());
-        let trunk = Trunk {
-            pool,
-            statements: Statements::new(&settings.schema),
-            deadline: settings.deadline.into(),
-            promised: promised.clone(),
-            listener: Listener::new(),
-        };
+        let statements = Statements::new(&settings.schema);
         let mut workers = JoinSet::new();
         for _ in 0..settings.connections.get() {
-            let line = Line::new(Trunk { listener: Listener::new(), ..trunk.clone() });
+            let line = Line::new(Trunk {
+                address: address.clone(),
+                statements: statements.clone(),
+                deadline,
+                promised: promised.clone(),
+                listener: Listener::new(),
+            });
             workers.spawn(Arc::clone(&lanes).work(line));
         }
-        let inner = Inner {
-            lanes,
-            promised,
-            sweep: Sweep::default(),
-            deadline: settings.deadline.into(),
-            workers: Mutex::new(workers),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let (sweep, workers) = (Sweep::default(), Mutex::new(workers));
+        Ok(Self { inner: Arc::new(Inner { lanes, promised, sweep, deadline, workers }) })
     }
 
     /// Takes no more calls, carries out those that wait, and closes the connections. Gives up

@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the experiment")]
 
 pub(crate) mod field;
+pub(crate) mod load;
+pub(crate) mod naive;
+pub(crate) mod proxy;
 
 use std::{
     fs,
@@ -114,7 +117,7 @@ impl Server {
 
     /// A store on it, its tables made.
     pub(crate) async fn store(&self) -> PostgresStore {
-        self.store_with(Settings::default()).await
+        self.store_with(deadline(10_000)).await
     }
 
     pub(crate) async fn store_with(&self, settings: Settings) -> PostgresStore {
@@ -284,3 +287,70 @@ pub(crate) fn run(command: &mut Command) -> Output {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }
+
+impl Server {
+    /// Kills it, for rounds that must be short: waits until nothing of it runs any more, but not
+    /// until init has noticed.
+    pub(crate) fn crash(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let all = family(process.id());
+        signal("KILL", &all);
+        process.wait().unwrap();
+        while all.iter().any(|id| runs(*id)) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until that is so.
+    pub(crate) async fn until(&self, condition: &'static str) {
+        for _ in 0..1500 {
+            if self.value(condition).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("this never came: {condition}\n{}", self.log());
+    }
+
+    /// A standby that streams, and for which commits wait if so wished.
+    pub(crate) async fn follower(&self, commits_wait: bool) -> Self {
+        let standby = self.standby("second").await;
+        self.until("SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming'").await;
+        if commits_wait {
+            self.set(&["synchronous_standby_names = '*'"]).await;
+            self.until("SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'")
+                .await;
+        }
+        standby
+    }
+
+    /// Sends its standby nothing more.
+    pub(crate) async fn cut_standby_off(&self) {
+        let sender: i32 = self.value("SELECT pid FROM pg_stat_replication").await;
+        signal("STOP", &[sender.unsigned_abs()]);
+    }
+}
+
+/// One that is dead has no command line, even while its parent has not noticed.
+fn runs(process: u32) -> bool {
+    fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+/// This very program once more, to run one of its tests that are ignored otherwise.
+pub(crate) fn once_more(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).stdout(Stdio::piped());
+    command
+}
+
+/// Says something to the test that runs this program.
+pub(crate) fn say(words: &str) {
+    println!("{SAYS}{words}");
+}
+
+/// What the program says in that line: the harness writes to the same pipe.
+pub(crate) fn said(line: &str) -> Option<&str> {
+    line.split_once(SAYS).map(|(_, words)| words)
+}
+
+const SAYS: &str = "child says: ";

@@ -1,0 +1,146 @@
+//! The store in PostgreSQL beside pgbench, on the same server and by turns: what it is worth that
+//! calls which wait together travel together, and what it costs a call that comes alone.
+//!
+//! pgbench does by hand what the store does through its public trait: one row a statement, one
+//! statement a transaction, prepared, in tables that the store's own migrations make in a schema
+//! called `yard`. What either leaves in its tables is compared first, and every single answer is
+//! checked.
+//!
+//! It prints the figures of each part and then `TARGET <name> reached=<x> goal=<op><y> ok|MISSED`.
+//! A target that is missed is no failure; what cannot be measured is one.
+//!
+//! `MINTAGE_BENCH_QUICK=1` only shows that it works. `MINTAGE_BENCH_GRANTS` is how many grants are
+//! stored at most: 10 million.
+
+mod best;
+mod field;
+mod figures;
+mod growth;
+mod ours;
+#[path = "../../../storage-postgres/tests/rig/mod.rs"]
+mod rig;
+mod same;
+mod speed;
+mod tables;
+mod wal;
+mod yard;
+
+use std::{env, error::Error, process::ExitCode, thread};
+
+use sqlx::{PgPool, query_scalar, raw_sql};
+
+use crate::{best::Best, field::Field, ours::Ours, rig::Server, tables::Tables, yard::Yard};
+
+/// Why something could not be measured.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let measured = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(measure()));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("postgres: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure() -> Result<(), Failure> {
+    let sizes = Sizes::wanted()?;
+    // The README asks for the first two. The third undoes what the rig has set.
+    let settings = ["shared_buffers = 512MB", "max_wal_size = 8GB", "max_connections = 100"];
+    let server = Server::start(&settings).await;
+    let pool = PgPool::connect_lazy_with(server.options());
+    let cores = u32::try_from(thread::available_parallelism()?.get())?;
+    introduce(&pool, cores).await?;
+
+    let field = Field::of(10_000)?;
+    let tables = Tables::make(&pool, "mintage", &field).await?;
+    let ours = Ours::connect(server.options(), tables).await?;
+    let tables = Tables::make(&pool, "yard", &field).await?;
+    let yard = Yard::new(&server, tables, cores)?;
+    same::check(&ours, &yard).await?;
+    let bench = Bench { best: Best::find(&yard, sizes).await?, ours, yard, pool, sizes };
+
+    speed::measure(&bench).await?;
+    wal::measure(&bench).await?;
+    growth::measure(&bench, &server).await
+}
+
+/// What the parts of the measurement share.
+#[derive(Debug)]
+struct Bench {
+    ours: Ours,
+    yard: Yard,
+    best: Best,
+    pool: PgPool,
+    sizes: Sizes,
+}
+
+impl Bench {
+    /// Leaves both sides with nothing but so many grants to redeem.
+    ///
+    /// After a checkpoint: no page of the new tables will then need an image of the whole, and
+    /// unless minutes pass, none comes while something is measured.
+    async fn refill(&self, grants: u32) -> Result<(), Failure> {
+        raw_sql("CHECKPOINT").execute(&self.pool).await?;
+        self.ours.tables.refill(0..grants).await?;
+        self.yard.tables.refill(0..grants).await
+    }
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    rounds: u32,
+    /// Of each run.
+    seconds: u32,
+    /// How many rows each side issues and redeems in a round to have its WAL measured.
+    logged: u32,
+    /// How many grants are stored at most.
+    grants: u32,
+}
+
+impl Sizes {
+    fn wanted() -> Result<Self, Failure> {
+        let usual = if env::var_os("MINTAGE_BENCH_QUICK").is_some() {
+            Self { rounds: 2, seconds: 1, logged: 2 * 640, grants: 100_000 }
+        } else {
+            Self { rounds: 5, seconds: 3, logged: 30 * 640, grants: 10_000_000 }
+        };
+        match env::var("MINTAGE_BENCH_GRANTS") {
+            Ok(grants) => Ok(Self { grants: grants.parse()?, ..usual }),
+            Err(_) => Ok(usual),
+        }
+    }
+}
+
+/// Says what is measured on.
+async fn introduce(pool: &PgPool, cores: u32) -> Result<(), Failure> {
+    println!("cores: {cores}");
+    for setting in
+        ["server_version", "shared_buffers", "max_wal_size", "fsync", "synchronous_commit"]
+    {
+        let value: String =
+            query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(pool).await?;
+        println!("{setting}: {value}");
+    }
+    Ok(())
+}
+
+/// Both; in every other round, the second comes first.
+async fn by_turns<A, B>(
+    round: u32,
+    one: impl Future<Output = Result<A, Failure>>,
+    other: impl Future<Output = Result<B, Failure>>,
+) -> Result<(A, B), Failure> {
+    if round.is_multiple_of(2) {
+        let one = one.await?;
+        Ok((one, other.await?))
+    } else {
+        let other = other.await?;
+        Ok((one.await?, other))
+    }
+}

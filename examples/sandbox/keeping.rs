@@ -1,0 +1,61 @@
+//! Where tokens and keys are kept.
+
+use std::{error::Error, num::NonZeroUsize, sync::Arc};
+
+use mintage::{
+    Algorithm, Clock as _, KeyProvider, KeyRing, MemoryStore, RotationSchedule, SecretText,
+    SystemClock, Timestamp, TokenStore,
+};
+use mintage_storage_postgres::{
+    KeyEncryptionKey, KeyEncryptionKeys, KeySettings, PostgresKeys, PostgresStore, Settings,
+    migrate,
+};
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use zeroize::Zeroizing;
+
+use crate::options::Kept;
+
+/// The two seams to whatever keeps things.
+pub(crate) struct Keeping {
+    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) keys: Arc<dyn KeyProvider>,
+}
+
+impl Keeping {
+    pub(crate) async fn of(
+        kept: &Kept,
+        schedule: RotationSchedule,
+    ) -> Result<Self, Box<dyn Error>> {
+        match kept {
+            Kept::InMemory => Self::in_memory(schedule),
+            Kept::InPostgres(options) => Self::in_postgres(options, schedule).await,
+        }
+    }
+
+    /// Both end with the process.
+    fn in_memory(schedule: RotationSchedule) -> Result<Self, Box<dyn Error>> {
+        const CAPACITY: NonZeroUsize = NonZeroUsize::new(2_000_000).unwrap();
+        let now = SystemClock.now();
+        Ok(Self {
+            store: Arc::new(MemoryStore::new(CAPACITY, now)),
+            keys: Arc::new(KeyRing::generate(schedule, Algorithm::EdDsa, now.into())?),
+        })
+    }
+
+    /// Several sandboxes on one database are one: they share their tokens and their keys.
+    async fn in_postgres(
+        options: &PgConnectOptions,
+        schedule: RotationSchedule,
+    ) -> Result<Self, Box<dyn Error>> {
+        let (settings, now) = (Settings::default(), Timestamp::from(SystemClock.now()));
+        let pool = PgPool::connect_lazy_with(options.clone());
+        migrate(&pool, &settings.schema).await?;
+        // Everybody knows this one: a host of yours takes its own from where it keeps secrets.
+        let known = SecretText::new("the sandbox's key-encryption key").digest();
+        let kek = KeyEncryptionKey::new("sandbox", &Zeroizing::new(*known.as_bytes()))?;
+        let keks = KeyEncryptionKeys { current: kek, others: Vec::new() };
+        let keys = PostgresKeys::open(pool, keks, KeySettings::new(schedule), now).await?;
+        let store = PostgresStore::connect(options.clone(), settings).await?;
+        Ok(Self { store: Arc::new(store), keys: Arc::new(keys) })
+    }
+}

@@ -1,0 +1,103 @@
+//! Futures that are dropped half-way: with sqlx 0.9.0 one that is dropped in `begin` leaves its
+//! pooled connection inside a transaction (sqlx issues 4385 and 4393). The control shows what that
+//! costs; the store keeps its connections to itself.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+
+mod rig;
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use mintage::{
+    TokenStore as _,
+    grant::{Redemption, Strength},
+};
+use mintage_storage_postgres::{PostgresStore, Settings};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+use self::rig::{Server, deadline, field::Field};
+
+/// Begins a transaction and is dropped before the server has answered.
+fn begin_and_drop(pool: &PgPool) {
+    let mut begin = pin!(pool.begin());
+    let mut task = Context::from_waker(Waker::noop());
+    // Once to send it; an answer so soon is none of this test's.
+    assert!(matches!(begin.as_mut().poll(&mut task), Poll::Pending));
+}
+
+/// Spends a token as many would write it: one statement on a pool.
+async fn spend(pool: &PgPool, token: i64) -> bool {
+    let spent = sqlx::query("UPDATE tokens SET spent = true WHERE id = $1 AND NOT spent")
+        .bind(token)
+        .execute(pool)
+        .await
+        .unwrap();
+    spent.rows_affected() == 1
+}
+
+#[tokio::test]
+async fn control_a_pool_whose_users_drop_begin_spends_tokens_twice() {
+    let server = Server::start(&[]).await;
+    server.execute("CREATE TABLE tokens (id int8 PRIMARY KEY, spent bool NOT NULL)").await;
+    server.execute("INSERT INTO tokens SELECT id, false FROM generate_series(1, 50) id").await;
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let pool = pool.connect_with(server.options()).await.unwrap();
+    let mut twice = 0;
+    for token in 1..=50 {
+        begin_and_drop(&pool);
+        let first = spend(&pool, token).await;
+        // Somebody else's transaction, which is rolled back.
+        drop(pool.begin().await.unwrap());
+        let second = spend(&pool, token).await;
+        twice += i32::from(first && second);
+    }
+    assert!(twice > 0, "the hole in sqlx is closed: this control, and the care it is for, can go");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_whose_users_drop_begin_costs_the_store_nothing() {
+    let server = Server::start(&[]).await;
+    drop(server.store().await);
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let pool = pool.connect_with(server.options()).await.unwrap();
+    let store = PostgresStore::from_pool(pool.clone(), deadline(10_000)).await.unwrap();
+    let field = Field::new("poisoned");
+    for token in 0..50 {
+        drop(store.issue(&field.issue(token, Strength::Standard), &field.cx).await.unwrap());
+        begin_and_drop(&pool);
+        let first = store.redeem(&field.redeem(token, 1), &field.cx).await.unwrap();
+        assert!(matches!(first, Redemption::Redeemed { retried: false, .. }), "{first:?}");
+        drop(pool.begin().await.unwrap());
+        let second = store.redeem(&field.redeem(token, 2), &field.cx).await.unwrap();
+        assert_eq!(second, Redemption::Replayed { revoked: false });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_dropped_at_any_poll_is_undone_or_done() {
+    let server = Server::start(&[]).await;
+    let settings = Settings { connections: 2.try_into().unwrap(), ..deadline(10_000) };
+    let store = server.store_with(settings).await;
+    let field = Field::new("dropped");
+    let (mut undone, mut done) = (0, 0);
+    for token in 0..300 {
+        drop(store.issue(&field.issue(token, Strength::Standard), &field.cx).await.unwrap());
+        let redeem = field.redeem(token, 1);
+        let patience = std::time::Duration::from_micros(token % 60 * 25);
+        let dropped = tokio::time::timeout(patience, store.redeem(&redeem, &field.cx)).await;
+        let acknowledged = matches!(dropped, Ok(Ok(Redemption::Redeemed { .. })));
+        // The same attempt gets the grant, whatever had become of the first.
+        let again = store.redeem(&redeem, &field.cx).await.unwrap();
+        let Redemption::Redeemed { retried, .. } = again else { panic!("{again:?}") };
+        assert!(retried || !acknowledged, "what was acknowledged is gone");
+        if dropped.is_err() {
+            *(if retried { &mut done } else { &mut undone }) += 1;
+        }
+        let other = store.redeem(&field.redeem(token, 2), &field.cx).await.unwrap();
+        assert_eq!(other, Redemption::Replayed { revoked: false });
+    }
+    assert!(undone > 0 && done > 0, "{undone} were undone, {done} done: both should be met");
+}
