@@ -14,7 +14,7 @@ pub(crate) struct Fault {
     pub(crate) what: &'static str,
     /// The connection is of no more use.
     pub(crate) broken: bool,
-    /// One of those who travelled together is at fault: each should be tried alone.
+    /// One of those who travelled together is at fault, or stood in the way: each should go alone.
     pub(crate) one_of_many: bool,
     cause: Option<Arc<Cause>>,
 }
@@ -68,7 +68,7 @@ impl Fault {
         let code = server.code().unwrap_or_default().into_owned();
         let (change, what) = of_code(&code);
         let broken = change == Change::MayHaveHappened || STALE.contains(&&*code);
-        let one_of_many = ["22", "23"].iter().any(|class| code.starts_with(class));
+        let one_of_many = ["22", "23", "55P03"].iter().any(|class| code.starts_with(class));
         let cause = format!("{} (SQLSTATE {code})", server.message());
         Self { broken, one_of_many, ..Self::new(change, what) }.because(cause)
     }

@@ -145,8 +145,9 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let stage = Arc::new(Stage::default());
         let (arrived, waits) = (self.admit()?, Waiting(Arc::clone(&stage)));
-        let (cx, way) = (*cx, Way::Usual);
-        O::lane(self).push(Call { operation, cx, way, tries: TRIES, arrived, stage, answer });
+        let (cx, way, tries, alone) = (*cx, Way::Usual, TRIES, false);
+        let call = Call { operation, cx, way, tries, alone, arrived, stage, answer };
+        lock(&O::lane(self).0).push_back(call);
         self.answer(answered, &waits).await
     }
 
@@ -187,6 +188,14 @@ impl Lanes {
             Ok(Err(_)) => Err(waits.0.give_up("the store's worker is gone")),
             Err(_) => Err(waits.0.give_up("no answer within the deadline")),
         }
+    }
+
+    /// A call that was sent and has changed nothing waits again, before all others.
+    fn put_back<O: Laned>(&self, call: Call<O>) {
+        call.stage.put_back();
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        lock(&O::lane(self).0).push_front(call);
+        self.wake.notify_one();
     }
 
     /// No call is taken any more; what waits is still carried out.
@@ -293,6 +302,8 @@ struct Call<O: Operation> {
     cx: Context,
     way: Way,
     tries: u8,
+    /// It travelled with others and the statement failed because of one of them: it goes alone now.
+    alone: bool,
     arrived: u64,
     stage: Arc<Stage>,
     answer: oneshot::Sender<Result<O::Answer, StoreError>>,
@@ -317,12 +328,6 @@ impl<O: Operation> Default for Lane<O> {
 impl<O: Operation> fmt::Debug for Lane<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} waiting", lock(&self.0).len())
-    }
-}
-
-impl<O: Operation> Lane<O> {
-    fn push(&self, call: Call<O>) {
-        lock(&self.0).push_back(call);
     }
 }
 
@@ -354,11 +359,14 @@ impl<O: Laned> Waits for Arc<Lane<O>> {
                 continue;
             }
             let rows = call.operation.writes(call.way);
-            let fits = calls.first().is_none_or(|first| first.way == call.way)
+            let fits = calls.first().is_none_or(|first| first.way == call.way && !call.alone)
                 && rows.iter().flatten().all(|row| !written.contains(row));
             if fits {
                 written.extend(rows.into_iter().flatten());
                 calls.push(call);
+                if calls[0].alone {
+                    break;
+                }
             } else {
                 left.push_back(call);
             }
@@ -400,7 +408,12 @@ impl<O: Laned> Load for Calls<O> {
                 distribute(calls, &rows, lanes);
                 true
             }
-            Err(fault) if fault.one_of_many && calls.len() > 1 => alone(calls, line, lanes).await,
+            Err(fault) if fault.one_of_many && calls.len() > 1 => {
+                for call in calls.into_iter().rev() {
+                    lanes.put_back(Call { alone: true, ..call });
+                }
+                true
+            }
             Err(fault) => {
                 for call in calls {
                     call.settle(Err(fault.clone().into()));
@@ -419,29 +432,6 @@ impl<O: Laned> Load for Calls<O> {
     fn has_company(&self) -> bool {
         self.0.len() > 1
     }
-}
-
-/// Each by itself: one of them cannot be carried out, and the others can.
-async fn alone<O: Laned>(calls: Vec<Call<O>>, line: &mut Line, lanes: &Lanes) -> bool {
-    let mut sound = true;
-    for call in calls {
-        if !sound {
-            let lost = Fault::new(Change::Unchanged, "the connection to the database was lost");
-            call.settle(Err(lost.into()));
-            continue;
-        }
-        let calls = vec![call];
-        match run(&calls, line).await {
-            Ok(rows) => distribute(calls, &rows, lanes),
-            Err(fault) => {
-                sound = !fault.broken;
-                for call in calls {
-                    call.settle(Err(fault.clone().into()));
-                }
-            }
-        }
-    }
-    sound
 }
 
 /// Sends the calls, which are sorted by their subjects, as one statement.
@@ -475,12 +465,9 @@ fn distribute<O: Laned>(calls: Vec<Call<O>>, rows: &[PgRow], lanes: &Lanes) {
                 call.settle(Err(StoreError::new(Change::Unchanged, busy)));
             }
             Ok(Outcome::Again(way)) => {
-                call.stage.put_back();
                 call.way = way;
                 call.tries -= 1;
-                lanes.waiting.fetch_add(1, Ordering::AcqRel);
-                lock(&O::lane(lanes).0).push_front(call);
-                lanes.wake.notify_one();
+                lanes.put_back(call);
             }
             Err(unreadable) => call.settle(Err(unreadable.into())),
         }

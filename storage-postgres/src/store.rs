@@ -1,6 +1,6 @@
 //! The store itself.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{io::ErrorKind, num::NonZeroU32, sync::Arc, time::Duration};
 
 use mintage::{
     Change, Epoch, Guarantee, StoreError, Timestamp, TokenStore, async_trait,
@@ -89,7 +89,7 @@ impl PostgresStore {
             let found = migrate::version(&mut connection, &settings.schema).await?;
             connection.close().await.map(|()| found)
         };
-        let late = |_| SetupError::Database(sqlx::Error::PoolTimedOut);
+        let late = |_| SetupError::Database(sqlx::Error::Io(ErrorKind::TimedOut.into()));
         migrate::check(timeout(deadline, found).await.map_err(late)??)?;
         let (lanes, promised) = (Arc::new(Lanes::new(&settings)), Promised::default());
         let statements = Statements::new(&settings.schema);

@@ -242,6 +242,39 @@ async fn one_call_that_cannot_be_carried_out_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_stays_locked_holds_up_no_other() {
+    let server = Server::start(&[]).await;
+    let settings = Settings { connections: 2.try_into().unwrap(), ..deadline(4_000) };
+    let store = server.store_with(settings).await;
+    let field = field(&store, "row-lock", 32).await;
+    let mut admin = PgConnection::connect_with(&server.options()).await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut admin).await.unwrap();
+    let locked = field.redeem(5, 0).id;
+    sqlx::query("SELECT FROM mintage.grants WHERE locator = $1 AND tail = $2 FOR UPDATE")
+        .bind(&locked.as_bytes()[..12])
+        .bind(&locked.as_bytes()[12..])
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let all: Vec<_> = (0..32)
+        .map(|token| {
+            let (store, field) = (store.clone(), field.clone());
+            tokio::spawn(async move { redeem(&store, &field, token).await })
+        })
+        .collect();
+    for (token, answer) in (0..).zip(all) {
+        let answer = answer.await.unwrap();
+        if token == 5 {
+            drop(refused(answer));
+        } else {
+            granted(answer);
+        }
+    }
+    admin.close().await.unwrap();
+    granted(redeem(&store, &field, 5).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_changes_nothing() {
     let disk = SmallDisk::mounted();
     let server = Server::start(&[]).await;
