@@ -11,7 +11,6 @@ use mintage_storage_postgres::{
     migrate,
 };
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use zeroize::Zeroizing;
 
 use crate::options::Kept;
 
@@ -52,9 +51,9 @@ impl Keeping {
         migrate(&pool, &settings.schema).await?;
         // Everybody knows this one: a host of yours takes its own from where it keeps secrets.
         let known = SecretText::new("the sandbox's key-encryption key").digest();
-        let kek = KeyEncryptionKey::new("sandbox", &Zeroizing::new(*known.as_bytes()))?;
-        let keks = KeyEncryptionKeys { current: kek, others: Vec::new() };
-        let keys = PostgresKeys::open(pool, keks, KeySettings::new(schedule), now).await?;
+        let current = KeyEncryptionKey::new("sandbox", known.as_bytes())?;
+        let sealed_by = KeyEncryptionKeys { current, others: Vec::new() };
+        let keys = PostgresKeys::open(pool, sealed_by, KeySettings::new(schedule), now).await?;
         let store = PostgresStore::connect(options.clone(), settings).await?;
         Ok(Self { store: Arc::new(store), keys: Arc::new(keys) })
     }

@@ -201,7 +201,7 @@ impl PostgresKeys {
             // A row is bound to its revision, so each is sealed anew.
             let seal = |key: &mintage::RingKey| {
                 let seed = seeds.get(&key.kid()).ok_or(Trouble::Unreadable("kid"))?;
-                self.keks.seal(key, seed, revision + 1)
+                self.keks.seal(key, seed, revision.saturating_add(1))
             };
             let rows = next.keys().iter().map(seal).collect::<Result<Vec<_>, _>>()?;
             // Should nobody be told how it ends, the next to come will have to read it.

@@ -82,7 +82,7 @@ async fn every_caller_gets_its_own_answer() {
             Redemption::Redeemed { grant, retried: false } => {
                 assert!(token % 3 != 0 && token % 5 != 0, "{token}");
                 assert_eq!(grant.id, field.redeem(token, 0).id);
-                assert_eq!(grant.terms.credential, field.credential(token));
+                assert_eq!(grant.terms.credential, Field::credential(token));
             }
             Redemption::Refused(mintage::grant::Refusal::Unknown) => assert_eq!(token % 5, 0),
             Redemption::Refused(mintage::grant::Refusal::Secret) => assert_eq!(token % 3, 0),

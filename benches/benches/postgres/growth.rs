@@ -1,4 +1,9 @@
 //! What it costs that many grants are stored: the same redemptions among few and among many.
+//!
+//! The few are stored anew for every round, so no page of theirs needs an image of the whole after
+//! a checkpoint. The many are stored once, before the last checkpoint, and a redemption among them
+//! is most often the first to write its page, and writes such an image. That is what many grants
+//! cost, so it counts.
 
 use std::iter;
 

@@ -10,7 +10,10 @@ use crate::{
     yard::{Length, Log},
 };
 
-const TARGETS: [(&str, Goal, fn(&Round) -> f64); 5] = [
+/// A figure of a round.
+type Of = fn(&Round) -> f64;
+
+const TARGETS: [(&str, Goal, Of); 5] = [
     ("pg_redeem_64", Goal::AtLeast(3.0), |round| round.ours_64.rate / round.yard.rate),
     ("pg_redeem_256", Goal::AtLeast(5.0), |round| round.ours_256.rate / round.yard.rate),
     ("pg_issue_256", Goal::AtLeast(4.0), |round| round.ours_issue.rate / round.yard_issue.rate),
@@ -22,7 +25,7 @@ const TARGETS: [(&str, Goal, fn(&Round) -> f64); 5] = [
     }),
 ];
 
-const FIGURES: [(&str, fn(&Round) -> f64); 13] = [
+const FIGURES: [(&str, Of); 13] = [
     ("redemptions/s, pgbench at its best", |round| round.yard.rate),
     ("redemptions/s, 64 callers", |round| round.ours_64.rate),
     ("redemptions/s, 256 callers", |round| round.ours_256.rate),

@@ -101,9 +101,9 @@ impl Yard {
         }
         let output = String::from_utf8(rig::run(command.arg("postgres")).stdout)?;
         let number = |before: &str| {
-            let after = output.split_once(before).map(|(_, after)| after);
-            let word = after.and_then(|after| after.split([' ', '/', '\n']).next());
-            word.ok_or_else(|| format!("pgbench says nothing of {before:?}:\n{output}"))
+            let rest = output.split_once(before).map(|(_, rest)| rest);
+            let number = rest.and_then(|rest| rest.split([' ', '\n']).next());
+            number.ok_or_else(|| format!("pgbench says nothing of {before:?}:\n{output}"))
         };
         let count = number("transactions actually processed: ")?.parse()?;
         let rate = number("tps = ")?.parse()?;

@@ -201,7 +201,8 @@ mod tests {
         (RingKey { key: seed.key(Algorithm::EdDsa), signs_from, signs_until }, seed)
     }
 
-    /// `key()` in revision 41 under `keks()`, as the first version sealed it.
+    /// `key()` in revision 41 under `keks()`, as the first version sealed it; another implementation
+    /// of `HChaCha20`, ChaCha20-Poly1305 and Ed25519 opens it, too.
     const SEALED: [u8; NONCE + SEED + 16] = [
         0x03, 0xCA, 0x2A, 0xE4, 0xA4, 0x62, 0x6D, 0xC3, 0xD1, 0x7E, 0x0B, 0x6F, 0x8C, 0xBC, 0xED,
         0xBF, 0xD0, 0x98, 0xC8, 0x28, 0xCC, 0x3B, 0x0D, 0x9C, 0x4F, 0x2E, 0xDD, 0x54, 0xC0, 0x8E,

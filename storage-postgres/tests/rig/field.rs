@@ -55,13 +55,13 @@ impl Field {
     }
 
     /// Eight tokens have one credential.
-    pub(crate) fn credential(&self, token: u64) -> Credential {
+    pub(crate) fn credential(token: u64) -> Credential {
         let id = CredentialId::new(&(token / 8).to_string()).unwrap();
         Credential::new(CredentialType::Root, id)
     }
 
     fn id(&self, kind: u8, token: u64) -> GrantId {
-        let locator = Locator::of(&self.tenant, &self.credential(token));
+        let locator = Locator::of(&self.tenant, &Self::credential(token));
         let tail = SecretDigest::of(&[&[kind], &token.to_be_bytes()[..]].concat());
         let mut bytes = [0; GrantId::BYTES];
         bytes[..Locator::BYTES].copy_from_slice(locator.as_bytes());
@@ -84,7 +84,7 @@ impl Field {
             terms: Arc::new(Terms {
                 tenant: self.tenant.clone(),
                 client: self.client.clone(),
-                credential: self.credential(token),
+                credential: Self::credential(token),
                 auth_time: self.cx.now,
                 scope: None,
                 claims: None,

@@ -233,7 +233,7 @@ impl Caller {
     /// While the server is away, calls fail at once.
     async fn pause(&self, told: Told) {
         if matches!(told, Told::Failed(_)) {
-            sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(25)).await;
         }
     }
 }

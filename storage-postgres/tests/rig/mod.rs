@@ -10,6 +10,7 @@ pub(crate) mod naive;
 pub(crate) mod proxy;
 
 use std::{
+    fmt::Write as _,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -34,7 +35,7 @@ impl Server {
     /// A fresh server with these lines in its configuration.
     pub(crate) async fn start(settings: &[&str]) -> Self {
         let folder = folder();
-        run(&mut as_postgres("initdb")
+        run(as_postgres("initdb")
             .args(["--auth=trust", "--no-sync", "--username=postgres"])
             .arg("-D")
             .arg(folder.path().join("data")));
@@ -64,11 +65,13 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let conf = folder.path().join("data/postgresql.conf");
         let mut lines = fs::read_to_string(&conf).unwrap();
-        lines += &format!(
+        write!(
+            lines,
             "\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n\
              max_connections = 60\n{}\n",
             settings.join("\n")
-        );
+        )
+        .unwrap();
         fs::write(&conf, lines).unwrap();
         let mut server = Self { folder, port, process: None };
         server.launch().await;
