@@ -115,7 +115,7 @@ async fn two_calls_for_one_row_never_share_a_statement() {
         let (token, answer) = call.await.unwrap();
         match answer {
             Redemption::Redeemed { retried: false, .. } => {
-                granted[usize::try_from(token).unwrap()] += 1
+                granted[usize::try_from(token).unwrap()] += 1;
             }
             Redemption::Replayed { revoked: false } => {}
             other => panic!("{other:?}"),

@@ -4,9 +4,13 @@
 
 mod rig;
 
+use std::{collections::HashMap, sync::Arc};
+
 use mintage::{
-    Change, Grade, TokenStore as _,
+    Algorithm, Change, Engine, Grade, KeyRing, Parts, Policy, Realm, RequiredGrade, SigningKey,
+    SystemClock, TokenStore as _, TokioTimer, TracingAudit,
     grant::{Redemption, Strength, Verdict},
+    test_util::{StaticRegistry, StaticResolver},
 };
 use mintage_storage_postgres::{PostgresStore, Schema, Settings, SetupError, migrate};
 use sqlx::PgPool;
@@ -160,6 +164,40 @@ async fn a_record_of_a_newer_version_answers_unavailable_and_is_left_alone() {
     server.execute("UPDATE mintage.grants SET version = 1").await;
     let redeemed = store.redeem(&redeem, &field.cx).await.unwrap();
     assert!(matches!(redeemed, Redemption::Redeemed { retried: false, .. }), "{redeemed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_demands_more_refuses_at_start_and_names_the_setting() {
+    let server = Server::start(&[]).await;
+    let store = Arc::new(server.store().await);
+    let start = |one_time| {
+        let policy = Policy {
+            required_grade: RequiredGrade { one_time, stepped_up: Grade::Volatile },
+            ..Policy::default()
+        };
+        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        Engine::start(Parts {
+            store: store.clone(),
+            keys: Arc::new(KeyRing::fixed(key)),
+            identities: Arc::new(StaticResolver::default()),
+            clients: Arc::new(StaticRegistry::default()),
+            clock: Arc::new(SystemClock),
+            timer: Arc::new(TokioTimer),
+            audit: Arc::new(TracingAudit),
+            policy,
+            tenants: HashMap::from([("acme".parse().unwrap(), realm())]),
+        })
+    };
+    assert!(start(Grade::PowerLossSafe).await.is_ok());
+    let refused = start(Grade::FailoverSafe).await.unwrap_err().to_string();
+    assert!(refused.contains("synchronous_standby_names"), "{refused}");
+}
+
+fn realm() -> Realm {
+    Realm {
+        issuer: "https://issuer.example".parse().unwrap(),
+        audience: "https://api.example".parse().unwrap(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,7 +102,7 @@ impl Yard {
         let output = String::from_utf8(rig::run(command.arg("postgres")).stdout)?;
         let number = |before: &str| {
             let rest = output.split_once(before).map(|(_, rest)| rest);
-            let number = rest.and_then(|rest| rest.split([' ', '\n']).next());
+            let number = rest.and_then(|rest| rest.split([' ', '/', '\n']).next());
             number.ok_or_else(|| format!("pgbench says nothing of {before:?}:\n{output}"))
         };
         let count = number("transactions actually processed: ")?.parse()?;
