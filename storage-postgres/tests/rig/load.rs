@@ -2,6 +2,7 @@
 //! must be true of every token afterwards, given what they were told.
 
 use std::{
+    fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     ops::Range,
     sync::{
@@ -196,10 +197,11 @@ impl Caller {
     async fn work(self, numbers: &AtomicU64, stop: &AtomicBool) -> Vec<History> {
         let mut histories = Vec::new();
         let mut spent = 0;
-        while !stop.load(Ordering::Acquire) {
+        let called_off = || stop.load(Ordering::Acquire);
+        while !called_off() {
             let token = numbers.fetch_add(1, Ordering::Relaxed);
             histories.push(self.issue(token).await);
-            if histories.len() - spent > AHEAD {
+            if histories.len() - spent > AHEAD && !called_off() {
                 self.spend(&mut histories[spent]).await;
                 spent += 1;
             }
@@ -233,7 +235,7 @@ impl Caller {
     /// While the server is away, calls fail at once.
     async fn pause(&self, told: Told) {
         if matches!(told, Told::Failed(_)) {
-            sleep(Duration::from_millis(25)).await;
+            sleep(Duration::from_millis(50)).await;
         }
     }
 }
@@ -252,7 +254,7 @@ pub(crate) enum Flaw {
 }
 
 /// What was done, and what was found.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Reckoning {
     /// Tokens of which it was acknowledged that they were issued,
     pub(crate) issued: usize,
@@ -315,6 +317,17 @@ impl Reckoning {
 
     pub(crate) fn found(&self, flaw: Flaw) -> usize {
         self.flaws.iter().filter(|(_, found)| *found == flaw).count()
+    }
+}
+
+impl fmt::Display for Reckoning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issued, spent, unchanged, unsure, flaws } = self;
+        write!(f, "{issued} issued, {spent} spent, {unchanged} unchanged, {unsure} unsure")?;
+        for flaw in [Flaw::Lost, Flaw::SpentTwice, Flaw::DeniedYetDone, Flaw::Unaccountable] {
+            write!(f, ", {} {flaw:?}", self.found(flaw))?;
+        }
+        write!(f, "; {:?}", &flaws[..flaws.len().min(3)])
     }
 }
 
