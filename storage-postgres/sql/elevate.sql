@@ -2,13 +2,10 @@
 WITH locked AS (
     SELECT event.*, {grant g}
     FROM (
-        SELECT * FROM unnest(
-            $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::int8[],
-            $8::int8[], $9::int8[], $10::int8[]
-        ) WITH ORDINALITY AS event(
-            e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_until, e_now, e_clock,
-            e_epoch, nth
-        )
+        SELECT * FROM {event
+            e_locator bytea, e_tail bytea, e_login bytea, e_tenant text, e_client text,
+            e_credential text, e_until int8, e_now int8, e_clock int8, e_epoch int8
+        }
         ORDER BY e_locator, e_tail
     ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail

@@ -47,7 +47,7 @@ issued AS (
     {issue_insert}
 ),
 again AS (
-    -- As it stands: a retry must promise no less than it did the first time.
+    -- As it stands.
     UPDATE mintage.grants g
     SET seen_at = g.seen_at
     FROM judged

@@ -4,16 +4,12 @@
 WITH locked AS (
     SELECT event.*, {grant g}
     FROM (
-        SELECT * FROM unnest(
-            $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[],
-            $7::bytea[], $8::text[], $9::bytea[], $10::int8[], $11::int8[], $12::text[],
-            $13::bytea[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], $18::int8[],
-            $19::int8[]
-        ) WITH ORDINALITY AS event(
-            e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_child, e_identity,
-            e_attempt, e_idle_until, e_expires_at, e_scope, e_minted, e_slide, e_granularity,
-            e_now, e_clock, e_window, e_epoch, nth
-        )
+        SELECT * FROM {event
+            e_locator bytea, e_tail bytea, e_login bytea, e_tenant text, e_client text,
+            e_credential text, e_child bytea, e_identity text, e_attempt bytea, e_idle_until int8,
+            e_expires_at int8, e_scope text, e_minted bytea, e_slide int8, e_granularity int8,
+            e_now int8, e_clock int8, e_window int8, e_epoch int8
+        }
         ORDER BY e_locator, e_tail
     ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail

@@ -14,11 +14,9 @@ SELECT nth,
         ELSE coalesce({live}, 'live')
     END AS verdict,
     {grant g}
-FROM unnest(
-    $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[], $7::int8[],
-    $8::int8[]
-) WITH ORDINALITY AS event(
-    e_locator, e_tail, e_secret, e_tenant, e_client, e_now, e_clock, e_epoch, nth
-)
+FROM {event
+    e_locator bytea, e_tail bytea, e_secret bytea, e_tenant text, e_client text, e_now int8,
+    e_clock int8, e_epoch int8
+}
 JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
 LEFT JOIN mintage.heads h ON h.locator = e_locator

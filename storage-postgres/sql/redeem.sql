@@ -24,15 +24,12 @@ WITH judged AS MATERIALIZED (
     FROM (
         SELECT event.*, {grant g}
         FROM (
-            SELECT * FROM unnest(
-                $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::bool[],
-                $8::bytea[], $9::bool[], $10::int8[], $11::int8[], $12::text[], $13::bytea[],
-                $14::int8[], $15::int8[], $16::int8[], $17::int8[]
-            ) WITH ORDINALITY AS event(
-                e_locator, e_tail, e_secret, e_tenant, e_client, e_identity, e_resolved, e_attempt,
-                e_revokes, e_idle_until, e_expires_at, e_scope, e_minted, e_now, e_clock, e_window,
-                e_epoch, nth
-            )
+            SELECT * FROM {event
+                e_locator bytea, e_tail bytea, e_secret bytea, e_tenant text, e_client text,
+                e_identity text, e_resolved bool, e_attempt bytea, e_revokes bool,
+                e_idle_until int8, e_expires_at int8, e_scope text, e_minted bytea, e_now int8,
+                e_clock int8, e_window int8, e_epoch int8
+            }
             ORDER BY e_locator, e_tail
         ) event
         JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
@@ -42,7 +39,8 @@ WITH judged AS MATERIALIZED (
     LEFT JOIN mintage.heads h ON h.locator = g.e_locator
 ),
 written AS (
-    -- A retry is written too, as it stands: it must promise no less than it did the first time.
+    -- A retry promises no less than the first try: it too has locked the row, and so it writes and
+    -- waits for whatever a commit waits for.
     UPDATE mintage.grants g
     SET state = CASE verdict WHEN 'replayed' THEN 'revoked' ELSE 'active' END,
         seen_at = CASE verdict WHEN 'again' THEN g.seen_at ELSE e_now END,

@@ -2,11 +2,10 @@
 WITH locked AS (
     SELECT event.*, g.version, g.secret, g.tenant, g.client, g.state
     FROM (
-        SELECT * FROM unnest(
-            $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::int8[]
-        ) WITH ORDINALITY AS event(
-            e_locator, e_tail, e_secret, e_tenant, e_client, e_now, nth
-        )
+        SELECT * FROM {event
+            e_locator bytea, e_tail bytea, e_secret bytea, e_tenant text, e_client text,
+            e_now int8
+        }
         ORDER BY e_locator, e_tail
     ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail

@@ -2,11 +2,10 @@
 WITH judged AS MATERIALIZED (
     SELECT event.*, CASE WHEN h.version > 1 THEN 'version' ELSE 'revoked' END AS verdict
     FROM (
-        SELECT * FROM unnest(
-            $1::bytea[], $2::text[], $3::text[], $4::int8[], $5::bytea[], $6::int8[]
-        ) WITH ORDINALITY AS event(
-            e_locator, e_tenant, e_credential, e_up_to, e_generation, e_now, nth
-        )
+        SELECT * FROM {event
+            e_locator bytea, e_tenant text, e_credential text, e_up_to int8, e_generation bytea,
+            e_now int8
+        }
         ORDER BY e_locator
     ) event
     JOIN mintage.heads h ON h.locator = e_locator

@@ -1,15 +1,12 @@
 -- Issued → Active(STEPPED_UP) for the token t, Active → Superseded for the Bearer's grant g,
 -- together or not at all: `step_up` of grant.rs.
 WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::bytea[], $7::text[],
-        $8::text[], $9::text[], $10::bytea[], $11::text[], $12::bool[], $13::bytea[], $14::bool[],
-        $15::int8[], $16::text[], $17::bytea[], $18::int8[], $19::int8[], $20::int8[], $21::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_token, e_secret, e_token_tenant, e_token_client, e_bearer, e_tenant,
-        e_client, e_credential, e_login, e_identity, e_resolved, e_attempt, e_revokes,
-        e_idle_until, e_scope, e_minted, e_now, e_clock, e_window, e_epoch, nth
-    )
+    SELECT * FROM {event
+        e_locator bytea, e_token bytea, e_secret bytea, e_token_tenant text, e_token_client text,
+        e_bearer bytea, e_tenant text, e_client text, e_credential text, e_login bytea,
+        e_identity text, e_resolved bool, e_attempt bytea, e_revokes bool, e_idle_until int8,
+        e_scope text, e_minted bytea, e_now int8, e_clock int8, e_window int8, e_epoch int8
+    }
 ),
 -- A materialized list, and no subquery in the next step: one that waits for a row checks its join
 -- again, and PostgreSQL 15 then finds nothing in a UNION ALL.

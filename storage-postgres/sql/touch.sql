@@ -1,13 +1,11 @@
 -- The live check: `touch` of grant.rs. Whatever need not slide is judged as it was when the
 -- statement began, and neither locked nor written. What slides is locked and judged once more.
 WITH event AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::int8[],
-        $8::int8[], $9::int8[], $10::int8[], $11::int8[]
-    ) WITH ORDINALITY AS event(
-        e_locator, e_tail, e_login, e_tenant, e_client, e_credential, e_slide, e_granularity,
-        e_now, e_clock, e_epoch, nth
-    )
+    SELECT * FROM {event
+        e_locator bytea, e_tail bytea, e_login bytea, e_tenant text, e_client text,
+        e_credential text, e_slide int8, e_granularity int8, e_now int8, e_clock int8,
+        e_epoch int8
+    }
 ),
 seen AS MATERIALIZED (
     SELECT event.*, {grant g}, coalesce({bearer}, {live}, {slide}) AS verdict

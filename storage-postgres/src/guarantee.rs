@@ -11,7 +11,7 @@ pub(crate) async fn ask(
     connection: &mut PgConnection,
     statements: &Statements,
 ) -> Result<Guarantee, sqlx::Error> {
-    let row = sqlx::query(statements.promise.clone()).fetch_one(connection).await?;
+    let row = sqlx::query(statements.promise.one.clone()).fetch_one(connection).await?;
     let on = |column| row.try_get::<&str, _>(column).map(|setting| setting == "on");
     let standbys: &str = row.try_get("synchronous_standby_names")?;
     let settings = Server {

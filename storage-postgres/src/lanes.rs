@@ -442,7 +442,11 @@ async fn run<O: Operation>(calls: &[Call<O>], line: &mut Line) -> Result<Vec<PgR
     let unsendable =
         |error| Fault::new(Change::Unchanged, "an argument cannot be sent").because(error);
     let arguments = O::bind(batch).map_err(unsendable)?;
-    line.fetch(|statements: &Statements| O::statement(statements, way).clone(), arguments).await
+    let statement = |statements: &Statements| {
+        let statement = O::statement(statements, way);
+        if calls.len() == 1 { statement.one.clone() } else { statement.many.clone() }
+    };
+    line.fetch(statement, arguments).await
 }
 
 /// Hands every caller its answer.

@@ -10,21 +10,21 @@ use mintage::{
     },
 };
 use sqlx::{
-    Arguments as _, Row as _, SqlStr,
+    Arguments as _, Row as _,
     error::BoxDynError,
     postgres::{PgArguments, PgRow},
 };
 
 use crate::{
     record::{self, ALWAYS, Unreadable},
-    statements::Statements,
+    statements::{Statement, Statements},
 };
 
 /// One operation on the records of one credential.
 pub(crate) trait Operation: fmt::Debug + Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    fn statement(statements: &Statements, way: Way) -> &SqlStr;
+    fn statement(statements: &Statements, way: Way) -> &Statement;
 
     /// The row of which the answer speaks.
     fn subject(&self) -> GrantId;
@@ -111,7 +111,7 @@ macro_rules! bind {
 impl Operation for Issue {
     type Answer = Verdict;
 
-    fn statement(statements: &Statements, way: Way) -> &SqlStr {
+    fn statement(statements: &Statements, way: Way) -> &Statement {
         match way {
             Way::Usual => &statements.issue,
             Way::WithHead => &statements.issue_with_head,
@@ -204,7 +204,7 @@ impl Operation for Issue {
 impl Operation for Redeem {
     type Answer = Redemption;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.redeem
     }
 
@@ -260,7 +260,7 @@ impl Operation for Redeem {
 impl Operation for StepUp {
     type Answer = Redemption;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.step_up
     }
 
@@ -313,7 +313,7 @@ impl Operation for StepUp {
 impl Operation for Open {
     type Answer = Redemption;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.open
     }
 
@@ -368,7 +368,7 @@ impl Operation for Open {
 impl Operation for Elevate {
     type Answer = Verdict;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.elevate
     }
 
@@ -403,7 +403,7 @@ impl Operation for Elevate {
 impl Operation for Touch {
     type Answer = Verdict;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.touch
     }
 
@@ -443,7 +443,7 @@ pub(crate) struct ReadBearer(pub(crate) Bearer);
 impl Operation for ReadBearer {
     type Answer = Verdict;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.read_bearer
     }
 
@@ -486,7 +486,7 @@ pub(crate) struct ReadOneTime {
 impl Operation for ReadOneTime {
     type Answer = Verdict;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.read_one_time
     }
 
@@ -519,7 +519,7 @@ impl Operation for ReadOneTime {
 impl Operation for Revoke {
     type Answer = Revocation;
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.revoke
     }
 
@@ -559,7 +559,7 @@ impl Operation for Revoke {
 impl Operation for RevokeAll {
     type Answer = ();
 
-    fn statement(statements: &Statements, _: Way) -> &SqlStr {
+    fn statement(statements: &Statements, _: Way) -> &Statement {
         &statements.revoke_all
     }
 

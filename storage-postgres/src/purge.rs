@@ -79,7 +79,7 @@ impl AsyncErrand<[i64; 2]> for Pages {
         connection: &mut PgConnection,
         statements: &Statements,
     ) -> Result<[i64; 2], sqlx::Error> {
-        let row = sqlx::query(statements.pages.clone()).fetch_one(connection).await?;
+        let row = sqlx::query(statements.pages.one.clone()).fetch_one(connection).await?;
         Ok([row.try_get(0)?, row.try_get(1)?])
     }
 }
@@ -100,8 +100,8 @@ impl AsyncErrand<u32> for Slice {
         statements: &Statements,
     ) -> Result<u32, sqlx::Error> {
         let sql: &SqlStr = match self.table {
-            Table::Grants => &statements.purge_grants,
-            Table::Heads => &statements.purge_heads,
+            Table::Grants => &statements.purge_grants.one,
+            Table::Heads => &statements.purge_heads.one,
         };
         let done = sqlx::query(sql.clone())
             .bind(format!("({},0)", self.page))

@@ -197,7 +197,7 @@ impl AsyncErrand<Option<Epoch>> for ReadEpoch {
         connection: &mut PgConnection,
         statements: &Statements,
     ) -> Result<Option<Epoch>, sqlx::Error> {
-        let millis = sqlx::query_scalar(statements.epoch.clone())
+        let millis = sqlx::query_scalar(statements.epoch.one.clone())
             .bind(self.0.as_millis())
             .fetch_optional(connection)
             .await?;
@@ -214,7 +214,7 @@ impl AsyncErrand<Epoch> for RaiseEpoch {
         connection: &mut PgConnection,
         statements: &Statements,
     ) -> Result<Epoch, sqlx::Error> {
-        let millis = sqlx::query_scalar(statements.raise_epoch.clone())
+        let millis = sqlx::query_scalar(statements.raise_epoch.one.clone())
             .bind(self.0.as_millis())
             .fetch_one(connection)
             .await?;

@@ -68,7 +68,7 @@ async fn crash(server: &mut Server, rounds: u64) -> Reckoning {
     for round in 0..rounds {
         let callers = Callers::start(&store, &field, &numbers);
         sleep(moment(round, 100, 250)).await;
-        server.crash();
+        server.kill();
         server.launch().await;
         sleep(Duration::from_millis(30)).await;
         let histories = callers.stop().await;

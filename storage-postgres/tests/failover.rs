@@ -83,7 +83,7 @@ async fn a_retry_and_a_refusal_wait_for_the_standby_as_the_redemption_did() {
     assert_eq!(nobody_waits.attempts, [(NOBODY_WAITS, no_answer)]);
 
     standby.halt();
-    primary.crash();
+    primary.kill();
     primary.launch().await;
     let (one, two, three) = connected(&primary).await;
     join!(
@@ -101,7 +101,7 @@ async fn a_retry_and_a_refusal_wait_for_the_standby_as_the_redemption_did() {
     spend(&local, &field, nobody_waits, NOBODY_WAITS).await;
     assert!(matches!(nobody_waits.attempts[1].1, Told::Granted { retried: true, .. }));
 
-    primary.crash();
+    primary.kill();
     standby.resume();
     standby.promote();
     let promoted: Arc<dyn TokenStore> = Arc::new(standby.store_with(deadline(60_000)).await);
@@ -179,11 +179,11 @@ async fn fail_over(rounds: u64, kind: Standby) -> Reckoning {
         if round.is_multiple_of(2) {
             primary.halt();
         } else {
-            primary.crash();
+            primary.kill();
         }
         standby.promote();
         let histories = callers.stop().await;
-        primary.crash();
+        primary.kill();
         primary = standby;
         let promoted: Arc<dyn TokenStore> = Arc::new(primary.store_with(deadline(60_000)).await);
         reckoning.add(Reckoning::of(&promoted, &field, histories).await);

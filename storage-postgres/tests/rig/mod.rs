@@ -13,7 +13,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread,
     time::Duration,
@@ -146,14 +146,10 @@ impl Server {
         let all = family(process.id());
         signal("KILL", &all);
         process.wait().unwrap();
-        // They are children of init by now; a new server starts only when they are gone.
-        while all.iter().any(|id| Path::new(&format!("/proc/{id}/mem")).exists()) {
+        // A new server starts only when nothing of it runs any more; init need not have noticed.
+        while all.iter().any(|id| runs(*id)) {
             thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    pub(crate) fn pids(&self) -> Vec<u32> {
-        family(self.process.as_ref().unwrap().id())
     }
 
     /// Halts every process of it.
@@ -292,18 +288,6 @@ pub(crate) fn run(command: &mut Command) -> Output {
 }
 
 impl Server {
-    /// Kills it, for rounds that must be short: waits until nothing of it runs any more, but not
-    /// until init has noticed.
-    pub(crate) fn crash(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        let all = family(process.id());
-        signal("KILL", &all);
-        process.wait().unwrap();
-        while all.iter().any(|id| runs(*id)) {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     /// Waits until that is so.
     pub(crate) async fn until(&self, condition: &'static str) {
         for _ in 0..1500 {
