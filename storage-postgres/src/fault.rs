@@ -76,8 +76,9 @@ impl Fault {
 
 const LOST: &str = "the connection to the database was lost";
 
-/// The prepared statement is not what it was: another connection prepares it anew.
-const STALE: [&str; 3] = ["0A000", "26000", "25006"];
+/// The prepared statement is not what it was, or the server has ended the session: another connection
+/// will do.
+const STALE: [&str; 5] = ["0A000", "26000", "25006", "25P03", "25P04"];
 
 /// What an error code means (PostgreSQL, appendix A).
 fn of_code(code: &str) -> (Change, &'static str) {

@@ -224,10 +224,12 @@ impl Lanes {
                 }
             }
             // It is given longer than its callers: an answer that comes late leaves the connection
-            // sound. One that does not come costs the connection, and nothing is ever cancelled.
-            let sound = timeout(2 * patience, load.carry(&mut line, &self)).await;
-            if sound != Ok(true) {
-                line.drop_connection();
+            // sound. One that does not come costs the connection, and nothing is ever cancelled: the
+            // server is left with a session that hangs. So each time in a row it is given longer.
+            match timeout(line.patience(), load.carry(&mut line, &self)).await {
+                Ok(true) => line.answered(),
+                Ok(false) => line.drop_connection(),
+                Err(_) => line.give_up(),
             }
         }
         line.close().await;
@@ -352,7 +354,6 @@ impl<O: Laned> Waits for Arc<Lane<O>> {
         let mut left = VecDeque::new();
         let mut written = HashSet::new();
         while calls.len() < most
-            && left.len() < most
             && let Some(call) = waiting.pop_front()
         {
             if call.answer.is_closed() {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -53,59 +53,105 @@ impl fmt::Debug for Trunk {
     }
 }
 
-/// The grade that the store has told its host, which no later connection may fall short of.
+/// The grade that the store has told its host, which no connection may fall short of.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Promised(Arc<AtomicU8>);
+pub(crate) struct Promised(Arc<Promise>);
+
+#[derive(Debug, Default)]
+struct Promise {
+    rank: AtomicU8,
+    /// How often the server has been found to promise less: every line then asks it again.
+    doubts: AtomicU64,
+}
 
 impl Promised {
     const GRADES: [Grade; 4] =
         [Grade::Volatile, Grade::BestEffort, Grade::PowerLossSafe, Grade::FailoverSafe];
 
+    /// The host is told this grade.
     pub(crate) fn note(&self, grade: Grade) {
+        if grade < self.grade() {
+            self.0.doubts.fetch_add(1, Ordering::AcqRel);
+        }
         let rank = Self::GRADES.iter().position(|known| *known == grade).unwrap_or(0);
-        self.0.fetch_max(u8::try_from(rank).unwrap_or(0), Ordering::AcqRel);
+        self.0.rank.fetch_max(u8::try_from(rank).unwrap_or(0), Ordering::AcqRel);
     }
 
     fn grade(&self) -> Grade {
-        let rank = usize::from(self.0.load(Ordering::Acquire));
+        let rank = usize::from(self.0.rank.load(Ordering::Acquire));
         Self::GRADES.get(rank).copied().unwrap_or(Grade::FailoverSafe)
+    }
+
+    fn doubts(&self) -> u64 {
+        self.0.doubts.load(Ordering::Acquire)
     }
 }
 
 pub(crate) struct Line {
     trunk: Trunk,
-    connection: Option<PgConnection>,
+    connection: Option<Settled>,
+    /// How many statements in a row were not answered at all.
+    hung: u32,
+}
+
+/// A connection that is set up, and what its server promised on it.
+struct Settled {
+    connection: PgConnection,
+    grade: Grade,
+    doubts: u64,
 }
 
 impl Line {
     pub(crate) fn new(trunk: Trunk) -> Self {
-        Self { trunk, connection: None }
+        Self { trunk, connection: None, hung: 0 }
     }
 
     /// Sees to it that there is a connection that may be trusted.
     pub(crate) async fn ready(&mut self) -> Result<(), Fault> {
-        if self.connection.is_some() {
+        let promised = &self.trunk.promised;
+        if let Some(Settled { grade, doubts, .. }) = &self.connection
+            && *grade >= promised.grade()
+            && *doubts == promised.doubts()
+        {
             return Ok(());
         }
+        self.drop_connection();
         let connected = self.trunk.address.connect().await;
         let mut connection = connected.map_err(|error| Fault::connecting(&error))?;
-        self.settle(&mut connection).await?;
-        self.connection = Some(connection);
+        let doubts = self.trunk.promised.doubts();
+        let grade = self.settle(&mut connection).await?;
+        self.connection = Some(Settled { connection, grade, doubts });
         Ok(())
     }
 
-    async fn settle(&self, connection: &mut PgConnection) -> Result<(), Fault> {
+    async fn settle(&self, connection: &mut PgConnection) -> Result<Grade, Fault> {
         let failed = |error| Fault::connecting(&error);
         let lock_timeout = self.trunk.deadline.as_millis() / 2;
         let settings = format!("{SESSION} SET lock_timeout = {lock_timeout};");
         connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(settings))).await.map_err(failed)?;
         let promise = guarantee::ask(connection, &self.trunk.statements).await.map_err(failed)?;
-        let promised = self.trunk.promised.grade();
-        if promise.grade < promised {
+        if promise.grade < self.trunk.promised.grade() {
             let less = "the database promises less than it did: set it right, or restart";
             return Err(Fault::new(Change::Unchanged, less).because(promise.reason));
         }
-        Ok(())
+        Ok(promise.grade)
+    }
+
+    /// How long a statement may hang before its connection is given up: twice the deadline, and
+    /// twice as long for each that hung before it.
+    pub(crate) fn patience(&self) -> Duration {
+        2 * self.trunk.deadline * (1 << self.hung.min(MOST_DOUBLINGS))
+    }
+
+    /// The server answers.
+    pub(crate) fn answered(&mut self) {
+        self.hung = 0;
+    }
+
+    /// It does not, and the connection is lost on it.
+    pub(crate) fn give_up(&mut self) {
+        self.hung = self.hung.saturating_add(1);
+        self.drop_connection();
     }
 
     /// The rows of one statement, which stands by itself: it is its own transaction.
@@ -116,20 +162,20 @@ impl Line {
     ) -> Result<Vec<PgRow>, Fault> {
         let sql = statement(&self.trunk.statements);
         let listener = self.trunk.listener.clone();
-        let connection = self.connection()?;
+        let Settled { connection, grade, .. } = self.settled()?;
         let rows = sqlx::query_with(sql, arguments).fetch_all(connection);
-        heeded(listener.heeding(rows).await)
+        heeded(listener.heeding(rows).await, *grade)
     }
 
     /// What an errand yields.
     pub(crate) async fn run<T, F: AsyncErrand<T>>(&mut self, errand: F) -> Result<T, Fault> {
         let statements = self.trunk.statements.clone();
         let listener = self.trunk.listener.clone();
-        let connection = self.connection()?;
-        heeded(listener.heeding(errand.run(connection, &statements)).await)
+        let Settled { connection, grade, .. } = self.settled()?;
+        heeded(listener.heeding(errand.run(connection, &statements)).await, *grade)
     }
 
-    fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
+    fn settled(&mut self) -> Result<&mut Settled, Fault> {
         let none = Fault::new(Change::Unchanged, "there is no connection to the database");
         self.connection.as_mut().ok_or(none)
     }
@@ -140,15 +186,16 @@ impl Line {
     }
 
     pub(crate) async fn close(mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(Settled { connection, .. }) = self.connection.take() {
             drop(connection.close().await);
         }
     }
 }
 
-fn heeded<T>((result, warned): (Result<T, sqlx::Error>, bool)) -> Result<T, Fault> {
+/// A warning counts where commits wait for a standby.
+fn heeded<T>((result, warned): (Result<T, sqlx::Error>, bool), grade: Grade) -> Result<T, Fault> {
     match result {
-        Ok(_) if warned => {
+        Ok(_) if warned && grade == Grade::FailoverSafe => {
             let warning = "the database warned that a commit may not have reached its standby";
             Err(Fault::new(Change::MayHaveHappened, warning))
         }
@@ -156,6 +203,9 @@ fn heeded<T>((result, warned): (Result<T, sqlx::Error>, bool)) -> Result<T, Faul
         Err(error) => Err(Fault::of(&error)),
     }
 }
+
+/// A statement that hangs is waited for at most 256 times as long as the first.
+const MOST_DOUBLINGS: u32 = 8;
 
 /// How the store sets its connections up, as one script.
 ///
@@ -170,4 +220,6 @@ pub const SESSION: &str = "
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
     SET jit = off;
+    SET idle_session_timeout = 0;
+    SET idle_in_transaction_session_timeout = 0;
 ";

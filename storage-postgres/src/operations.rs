@@ -55,7 +55,7 @@ pub(crate) enum Way {
 /// What became of an operation.
 pub(crate) enum Outcome<A> {
     Answer(A),
-    /// The statement changed nothing: it must be judged again, that way.
+    /// It was not carried out: it must be judged again, that way.
     Again(Way),
 }
 
@@ -317,12 +317,15 @@ impl Operation for Open {
         &statements.open
     }
 
+    /// The child, on the shard of its login: there it is made.
     fn subject(&self) -> GrantId {
-        self.id
+        let mut bytes = *self.id.as_bytes();
+        bytes[..Locator::BYTES].copy_from_slice(record::locator(&self.login.id));
+        GrantId::from_bytes(bytes)
     }
 
     fn writes(&self, _: Way) -> [Option<GrantId>; 2] {
-        [Some(self.login.id), Some(self.id)]
+        [Some(self.login.id), Some(self.subject())]
     }
 
     fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError> {

@@ -40,8 +40,8 @@ impl Default for Settings {
     }
 }
 
-/// The name of a schema: 1 to 63 bytes, without NUL, `"`, `{`, `}` or `@`. It is quoted wherever it
-/// is used, so upper and lower case differ.
+/// The name of a schema: 1 to 63 bytes, without NUL, quotes, `{`, `}` or `@`. It is quoted wherever
+/// it is used, so upper and lower case differ.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Schema(String);
 
@@ -51,7 +51,7 @@ pub struct InvalidSchema;
 
 impl fmt::Display for InvalidSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a schema is 1 to 63 bytes, without NUL, `\"`, `{`, `}` or `@`")
+        f.write_str("the name of a schema is 1 to 63 bytes, without NUL, quotes, `{`, `}` or `@`")
     }
 }
 
@@ -80,7 +80,8 @@ impl FromStr for Schema {
     type Err = InvalidSchema;
 
     fn from_str(name: &str) -> Result<Self, InvalidSchema> {
-        let sound = (1..=63).contains(&name.len()) && !name.contains(['\0', '"', '{', '}', '@']);
+        let sound =
+            (1..=63).contains(&name.len()) && !name.contains(['\0', '"', '\'', '{', '}', '@']);
         if sound { Ok(Self(name.to_owned())) } else { Err(InvalidSchema) }
     }
 }

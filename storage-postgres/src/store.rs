@@ -95,14 +95,14 @@ impl PostgresStore {
         let statements = Statements::new(&settings.schema);
         let mut workers = JoinSet::new();
         for _ in 0..settings.connections.get() {
-            let line = Line::new(Trunk {
+            let trunk = Trunk {
                 address: address.clone(),
                 statements: statements.clone(),
                 deadline,
                 promised: promised.clone(),
                 listener: Listener::new(),
-            });
-            workers.spawn(Arc::clone(&lanes).work(line));
+            };
+            workers.spawn(employ(Arc::clone(&lanes), trunk));
         }
         let (sweep, workers) = (Sweep::default(), Mutex::new(workers));
         Ok(Self { inner: Arc::new(Inner { lanes, promised, sweep, deadline, workers }) })
@@ -115,6 +115,19 @@ impl PostgresStore {
         let mut workers = self.inner.workers.lock().await;
         let all = async { while workers.join_next().await.is_some() {} };
         drop(timeout(2 * self.inner.deadline, all).await);
+    }
+}
+
+/// A worker, and another in its place should it ever panic.
+async fn employ(lanes: Arc<Lanes>, trunk: Trunk) {
+    loop {
+        let worker = tokio::spawn(Arc::clone(&lanes).work(Line::new(trunk.clone())));
+        match worker.await {
+            Err(error) if error.is_panic() => {
+                tracing::error!(target: "mintage", %error, "a worker of the store panicked");
+            }
+            _ => return,
+        }
     }
 }
 

@@ -95,6 +95,33 @@ async fn a_server_that_hangs_costs_the_deadline_and_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_on_is_left_with_few_sessions() {
+    let server = Server::start(&[]).await;
+    let store = server.store_with(deadline(100)).await;
+    let field = field(&store, "sessions", 1).await;
+    // From now on every commit waits for a standby that is not there.
+    server.set(&["synchronous_standby_names = 'nobody'"]).await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        drop(redeem(&store, &field, 0).await);
+    }
+    let sessions: i64 = server
+        .value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        .await;
+    // Two connections, given up after 0.2, 0.4, 0.8, 1.6 and 3.2 s; at one pace it would be 40 each.
+    assert!(sessions <= 16, "{sessions} sessions");
+    server.set(&["synchronous_standby_names = ''"]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..100 {
+        if redeem(&store, &field, 0).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never came back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_gone_is_told_at_once_and_comes_back() {
     let mut server = Server::start(&[]).await;
     let store = server.store_with(deadline(DEADLINE)).await;

@@ -95,6 +95,7 @@ async fn a_schema_may_have_any_name() {
         works(&store, "the-same").await;
     }
     assert!("a\"; DROP TABLE x; --".parse::<Schema>().is_err());
+    assert!("o'brien".parse::<Schema>().is_err());
     assert!("".parse::<Schema>().is_err());
 }
 
