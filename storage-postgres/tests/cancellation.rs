@@ -24,8 +24,8 @@ use self::rig::{Server, deadline, field::Field};
 fn begin_and_drop(pool: &PgPool) {
     let mut begin = pin!(pool.begin());
     let mut task = Context::from_waker(Waker::noop());
-    // Once to send it; an answer so soon is none of this test's.
-    assert!(matches!(begin.as_mut().poll(&mut task), Poll::Pending));
+    // Once, to send it. Now and then the answer is there at once: then this is a plain rollback.
+    let _: Poll<_> = begin.as_mut().poll(&mut task);
 }
 
 /// Spends a token as many would write it: one statement on a pool.
