@@ -28,10 +28,7 @@ judged AS MATERIALIZED (
         WHEN g.tenant <> e_tenant THEN 'tenant'
         WHEN g.client <> e_client THEN 'client'
         WHEN g.credential <> e_credential THEN 'credential'
-        WHEN e_clock < g.seen_at THEN 'clock'
-        WHEN g.epoch < e_epoch THEN 'epoch'
-        WHEN (h.tenant = g.tenant AND h.credential = g.credential AND h.generation = g.generation
-              AND h.revoked_to < g.issued_at) IS NOT TRUE THEN 'head'
+        {stands g}
         WHEN g.state = 'issued' AND e_secret IS NOT NULL AND e_now >= g.expires_at THEN 'expired'
         WHEN g.state = 'issued' AND e_secret IS NOT NULL THEN 'again'
         WHEN g.state = 'active' AND e_secret IS NULL AND g.attempt = e_attempt THEN {again g}

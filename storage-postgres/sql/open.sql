@@ -25,11 +25,7 @@ judged AS MATERIALIZED (
         WHEN g.identity IS NOT NULL THEN 'bearer unknown'
         WHEN c.tail IS NULL THEN 'opened'
         WHEN c.state = 'active' AND c.attempt = e_attempt THEN CASE
-            WHEN e_clock < c.seen_at THEN 'clock'
-            WHEN c.epoch < e_epoch THEN 'epoch'
-            WHEN (h.tenant = c.tenant AND h.credential = c.credential
-                  AND h.generation = c.generation
-                  AND h.revoked_to < c.issued_at) IS NOT TRUE THEN 'head'
+            {stands c}
             WHEN c.identity IS DISTINCT FROM e_identity THEN 'identity'
             ELSE {again c}
         END

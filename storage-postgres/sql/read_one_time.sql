@@ -5,10 +5,7 @@ SELECT nth,
         WHEN g.secret IS DISTINCT FROM e_secret THEN 'secret'
         WHEN g.tenant <> e_tenant THEN 'tenant'
         WHEN g.client <> e_client THEN 'client'
-        WHEN e_clock < g.seen_at THEN 'clock'
-        WHEN g.epoch < e_epoch THEN 'epoch'
-        WHEN (h.tenant = g.tenant AND h.credential = g.credential AND h.generation = g.generation
-              AND h.revoked_to < g.issued_at) IS NOT TRUE THEN 'head'
+        {stands g}
         WHEN g.state = 'issued' AND e_now >= g.expires_at THEN 'expired'
         WHEN g.state = 'issued' THEN 'live'
         ELSE coalesce({live}, 'live')

@@ -7,10 +7,7 @@ WITH judged AS MATERIALIZED (
         WHEN g.secret IS DISTINCT FROM e_secret THEN 'secret'
         WHEN g.tenant <> e_tenant THEN 'tenant'
         WHEN g.client <> e_client THEN 'client'
-        WHEN e_clock < g.seen_at THEN 'clock'
-        WHEN g.epoch < e_epoch THEN 'epoch'
-        WHEN (h.tenant = g.tenant AND h.credential = g.credential AND h.generation = g.generation
-              AND h.revoked_to < g.issued_at) IS NOT TRUE THEN 'head'
+        {stands g}
         WHEN g.state = 'issued' AND g.identity <> e_identity THEN 'identity'
         WHEN g.state = 'issued' AND g.identity IS NULL AND NOT e_resolved THEN 'unresolved'
         WHEN g.state = 'active' AND g.identity IS DISTINCT FROM e_identity THEN 'identity'

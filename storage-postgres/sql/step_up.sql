@@ -32,10 +32,7 @@ judged AS MATERIALIZED (
         WHEN t.secret IS DISTINCT FROM e_secret THEN 'secret'
         WHEN t.tenant <> e_token_tenant THEN 'tenant'
         WHEN t.client <> e_token_client THEN 'client'
-        WHEN e_clock < t.seen_at THEN 'clock'
-        WHEN t.epoch < e_epoch THEN 'epoch'
-        WHEN (h.tenant = t.tenant AND h.credential = t.credential AND h.generation = t.generation
-              AND h.revoked_to < t.issued_at) IS NOT TRUE THEN 'head'
+        {stands t}
         WHEN g.tail IS NULL THEN 'bearer unknown'
         WHEN bearer.refusal = 'version' THEN 'version'
         WHEN bearer.refusal IS NOT NULL THEN 'bearer ' || bearer.refusal

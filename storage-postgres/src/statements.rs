@@ -91,6 +91,7 @@ const PARTS: &[(&str, &str)] = &[
     ("no_grant", include_str!("../sql/parts/no_grant.sql")),
     ("live", include_str!("../sql/parts/live.sql")),
     ("slide", include_str!("../sql/parts/slide.sql")),
+    ("stands", include_str!("../sql/parts/stands.sql")),
     ("strength", include_str!("../sql/parts/strength.sql")),
 ];
 

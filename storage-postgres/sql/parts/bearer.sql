@@ -5,10 +5,7 @@ CASE
     WHEN g.tenant <> e_tenant THEN 'tenant'
     WHEN g.client <> e_client THEN 'client'
     WHEN g.credential <> e_credential THEN 'credential'
-    WHEN e_clock < g.seen_at THEN 'clock'
-    WHEN g.epoch < e_epoch THEN 'epoch'
-    WHEN (h.tenant = g.tenant AND h.credential = g.credential
-          AND h.generation = g.generation AND h.revoked_to < g.issued_at) IS NOT TRUE THEN 'head'
+    {stands g}
     WHEN g.state = 'active' AND g.login IS DISTINCT FROM e_login THEN 'login'
     WHEN e_login IS NULL THEN NULL
     WHEN (l.tenant = g.tenant AND l.credential = g.credential) IS NOT TRUE THEN 'login'
