@@ -7,7 +7,7 @@ taken AS MATERIALIZED (
            g.idle_until
     FROM event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY g.locator, g.tail
+    {ordered g.locator, g.tail}
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (

@@ -6,7 +6,7 @@ locked AS MATERIALIZED (
     SELECT nth AS locked_nth, h.*
     FROM event
     JOIN mintage.heads h ON h.locator = e_locator
-    ORDER BY h.locator
+    {ordered h.locator}
     FOR UPDATE OF h
 ),
 extended AS (
@@ -24,7 +24,7 @@ made AS (
     SELECT 1, e_locator, e_generation, e_tenant, e_credential, 0, 0, e_extended
     FROM event
     WHERE NOT EXISTS (SELECT FROM locked WHERE locked_nth = nth)
-    ORDER BY e_locator
+    {ordered e_locator}
     ON CONFLICT DO NOTHING
     RETURNING h.locator, h.generation, h.keep_until
 ),

@@ -10,10 +10,10 @@ WITH locked AS (
             e_expires_at int8, e_scope text, e_minted bytea, e_slide int8, e_granularity int8,
             e_now int8, e_clock int8, e_window int8, e_epoch int8
         }
-        ORDER BY e_locator, e_tail
+        {ordered e_locator, e_tail}
     ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY e_locator, e_tail
+    {ordered e_locator, e_tail}
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (
@@ -72,7 +72,7 @@ opened AS (
         coalesce(e_scope, login_scope), e_minted
     FROM judged
     WHERE verdict = 'opened'
-    ORDER BY e_locator, e_child
+    {ordered e_locator, e_child}
     ON CONFLICT DO NOTHING
     RETURNING NULL::int8 AS nth, 'issued' AS verdict, {grant g}
 )

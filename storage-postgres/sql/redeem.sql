@@ -1,5 +1,27 @@
 -- Issued → Active, once: `redeem` of grant.rs.
-WITH judged AS MATERIALIZED (
+--
+-- Whatever is judged is written, what is refused as it was: no answer promises less than the one it
+-- rests on, for each waits for whatever a commit waits for.
+UPDATE mintage.grants g
+SET state = CASE verdict WHEN 'redeemed' THEN 'active' WHEN 'replayed' THEN 'revoked'
+            ELSE g.state END,
+    seen_at = CASE WHEN verdict IN ('redeemed', 'replayed') THEN e_now ELSE g.seen_at END,
+    identity = CASE verdict WHEN 'redeemed' THEN e_identity ELSE g.identity END,
+    attempt = CASE verdict WHEN 'redeemed' THEN e_attempt ELSE g.attempt END,
+    minted = CASE verdict WHEN 'redeemed' THEN e_minted ELSE g.minted END,
+    minted_at = CASE verdict WHEN 'redeemed' THEN e_now ELSE g.minted_at END,
+    minted_scope = CASE verdict WHEN 'redeemed' THEN coalesce(e_scope, g.scope)
+                   ELSE g.minted_scope END,
+    idle_until = CASE verdict WHEN 'redeemed' THEN least(e_idle_until, new_expires_at)
+                 ELSE g.idle_until END,
+    expires_at = CASE verdict WHEN 'redeemed' THEN new_expires_at ELSE g.expires_at END,
+    keep_until = CASE verdict WHEN 'redeemed' THEN greatest(g.keep_until, new_expires_at)
+                 ELSE g.keep_until END,
+    stepped_up_until = CASE verdict WHEN 'redeemed' THEN {strength g.stepped_up_until}
+                       ELSE g.stepped_up_until END,
+    minted_stepped_up_until = CASE verdict WHEN 'redeemed' THEN {strength g.stepped_up_until}
+                              ELSE g.minted_stepped_up_until END
+FROM (
     SELECT nth, e_locator, e_tail, e_identity, e_attempt, e_idle_until, e_scope, e_minted, e_now,
     least(e_expires_at, h.keep_until) AS new_expires_at,
     CASE
@@ -27,51 +49,18 @@ WITH judged AS MATERIALIZED (
                 e_idle_until int8, e_expires_at int8, e_scope text, e_minted bytea, e_now int8,
                 e_clock int8, e_window int8, e_epoch int8
             }
-            ORDER BY e_locator, e_tail
+            {ordered e_locator, e_tail}
         ) event
         JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-        ORDER BY e_locator, e_tail
+        {ordered e_locator, e_tail}
         FOR UPDATE OF g
     ) g
     LEFT JOIN mintage.heads h ON h.locator = g.e_locator
-),
-written AS (
-    -- A retry promises no less than the first try: it too has locked the row, and so it writes and
-    -- waits for whatever a commit waits for.
-    UPDATE mintage.grants g
-    SET state = CASE verdict WHEN 'replayed' THEN 'revoked' ELSE 'active' END,
-        seen_at = CASE verdict WHEN 'again' THEN g.seen_at ELSE e_now END,
-        identity = e_identity,
-        attempt = CASE verdict WHEN 'redeemed' THEN e_attempt ELSE g.attempt END,
-        minted = CASE verdict WHEN 'redeemed' THEN e_minted ELSE g.minted END,
-        minted_at = CASE verdict WHEN 'redeemed' THEN e_now ELSE g.minted_at END,
-        minted_scope = CASE verdict WHEN 'redeemed' THEN coalesce(e_scope, g.scope)
-                       ELSE g.minted_scope END,
-        idle_until = CASE verdict WHEN 'redeemed' THEN least(e_idle_until, new_expires_at)
-                     ELSE g.idle_until END,
-        expires_at = CASE verdict WHEN 'redeemed' THEN new_expires_at ELSE g.expires_at END,
-        keep_until = CASE verdict WHEN 'redeemed' THEN greatest(g.keep_until, new_expires_at)
-                     ELSE g.keep_until END,
-        stepped_up_until = CASE verdict WHEN 'redeemed' THEN {strength g.stepped_up_until}
-                           ELSE g.stepped_up_until END,
-        minted_stepped_up_until = CASE verdict WHEN 'redeemed' THEN {strength g.stepped_up_until}
-                                  ELSE g.minted_stepped_up_until END
-    FROM judged
-    WHERE g.locator = e_locator AND g.tail = e_tail
-      AND verdict IN ('redeemed', 'again', 'replayed')
-    -- The rest is as the event says, or as the specification makes it of these.
-    RETURNING nth, verdict, g.credential, g.auth_time, g.scope, g.claims, g.epoch, g.generation,
-        g.issued_at, g.keep_until, g.stepped_up_until, g.expires_at,
-        CASE verdict WHEN 'again' THEN g.seen_at END,
-        CASE verdict WHEN 'again' THEN g.idle_until END,
-        CASE verdict WHEN 'again' THEN g.minted_at END,
-        CASE verdict WHEN 'again' THEN g.minted_stepped_up_until END,
-        CASE verdict WHEN 'again' THEN g.minted_scope END,
-        CASE verdict WHEN 'again' THEN g.minted END
-)
-SELECT * FROM written
-UNION ALL
-SELECT nth, verdict, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL
-FROM judged
-WHERE verdict NOT IN ('redeemed', 'again', 'replayed')
+    -- Judged once, and not wherever the verdict is looked at.
+    OFFSET 0
+) judged
+WHERE g.locator = e_locator AND g.tail = e_tail
+-- The rest is as the event says, or as the specification makes it of these.
+RETURNING nth, verdict, g.credential, g.auth_time, g.scope, g.claims, g.epoch, g.generation,
+    g.issued_at, g.keep_until, g.stepped_up_until, g.expires_at, g.seen_at, g.idle_until,
+    g.minted_at, g.minted_stepped_up_until, g.minted_scope, g.minted

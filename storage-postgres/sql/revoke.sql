@@ -6,10 +6,10 @@ WITH locked AS (
             e_locator bytea, e_tail bytea, e_secret bytea, e_tenant text, e_client text,
             e_now int8
         }
-        ORDER BY e_locator, e_tail
+        {ordered e_locator, e_tail}
     ) event
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
-    ORDER BY e_locator, e_tail
+    {ordered e_locator, e_tail}
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (

@@ -6,11 +6,11 @@ WITH judged AS MATERIALIZED (
             e_locator bytea, e_tenant text, e_credential text, e_up_to int8, e_generation bytea,
             e_now int8
         }
-        ORDER BY e_locator
+        {ordered e_locator}
     ) event
     JOIN mintage.heads h ON h.locator = e_locator
     WHERE h.tenant = e_tenant AND h.credential = e_credential
-    ORDER BY e_locator
+    {ordered e_locator}
     FOR UPDATE OF h
 ),
 revoked AS (

@@ -20,7 +20,7 @@ locked AS MATERIALIZED (
     FROM seen
     JOIN mintage.grants g ON g.locator = e_locator AND g.tail = e_tail
     WHERE verdict = 'slides'
-    ORDER BY g.locator, g.tail
+    {ordered g.locator, g.tail}
     FOR UPDATE OF g
 ),
 judged AS MATERIALIZED (

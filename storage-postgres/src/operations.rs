@@ -32,7 +32,7 @@ pub(crate) trait Operation: fmt::Debug + Send + Sync + Sized + 'static {
     /// Every row that it may write. Two operations that share one do not share a statement.
     fn writes(&self, way: Way) -> [Option<GrantId>; 2];
 
-    /// The arrays of its statement, an element of each for each operation.
+    /// The arguments of its statement, in the shape for so many.
     fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError>;
 
     /// What its row means; `None` where the statement gave no row.
@@ -93,7 +93,7 @@ impl<'r> Row<'r> {
 /// The operations of one statement, each with its context.
 pub(crate) type Batch<'a, O> = [(&'a O, &'a Context)];
 
-/// Binds an array of whatever the closure gives.
+/// Binds whatever the closure gives: an array of it for many, the value itself for one alone.
 macro_rules! bind {
     ($batch:ident, |$event:ident, $cx:ident| [$($value:expr),+ $(,)?]) => {{
         let mut arguments = PgArguments::default();
@@ -102,7 +102,10 @@ macro_rules! bind {
                 let _ = ($event, $cx);
                 $value
             });
-            arguments.add(column.collect::<Vec<_>>())?;
+            match <[_; 1]>::try_from(column.collect::<Vec<_>>()) {
+                Ok([alone]) => arguments.add(alone)?,
+                Err(array) => arguments.add(array)?,
+            }
         )+
         Ok(arguments)
     }};

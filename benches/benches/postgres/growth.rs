@@ -26,7 +26,7 @@ const AT_ONCE: u32 = 250_000;
 const STEP: u32 = 7_368_787;
 
 pub(crate) async fn measure(bench: &Bench, server: &Server) -> Result<(), Failure> {
-    let (many, rounds) = (bench.sizes.grants, 3 * bench.sizes.rounds);
+    let (many, rounds) = (bench.sizes.grants, bench.sizes.rounds);
     if many < (rounds + 1) * FEW {
         return Err(format!("{many} grants are not enough for {rounds} rounds").into());
     }

@@ -117,7 +117,7 @@ impl Sizes {
         let usual = if env::var_os("MINTAGE_BENCH_QUICK").is_some() {
             Self { rounds: 2, seconds: 1, logged: 2 * 640, grants: 100_000 }
         } else {
-            Self { rounds: 5, seconds: 3, logged: 30 * 640, grants: 10_000_000 }
+            Self { rounds: 15, seconds: 1, logged: 30 * 640, grants: 10_000_000 }
         };
         match env::var("MINTAGE_BENCH_GRANTS") {
             Ok(grants) => Ok(Self { grants: grants.parse()?, ..usual }),

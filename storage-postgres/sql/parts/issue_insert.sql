@@ -24,7 +24,7 @@ SELECT
     e_minted
 FROM judged
 WHERE verdict = 'issued'
-ORDER BY e_locator, e_tail
+{ordered e_locator, e_tail}
 ON CONFLICT DO NOTHING
 -- The rest is as the event says, or as the specification makes it of these.
 RETURNING NULL::int8 AS nth, 'issued' AS verdict, NULL::int2, g.locator, g.tail, NULL::text,
