@@ -5,8 +5,8 @@ use std::fmt;
 use mintage::{
     GrantId, Locator,
     grant::{
-        Bearer, Context, Elevate, First, Grant, HEAD_STEP, Issue, Mint, OnReplay, Open, Purpose,
-        Redeem, Redemption, Refusal, Revocation, Revoke, RevokeAll, StepUp, Touch, Verdict,
+        Context, First, Grant, HEAD_STEP, Issue, Mint, OnReplay, Purpose, Redeem, Redemption,
+        Refusal, Revocation, Revoke, RevokeAll, StepUp, Verdict,
     },
 };
 use sqlx::{
@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 use crate::{
-    record::{self, ALWAYS, Unreadable},
+    record::{self, Unreadable},
     statements::{Statement, Statements},
 };
 
@@ -109,7 +109,23 @@ macro_rules! bind {
         )+
         Ok(arguments)
     }};
+    // The columns of a Bearer, and then those.
+    ($batch:ident, |$event:ident, $cx:ident| $($bearer:tt).+, [$($value:expr),+ $(,)?]) => {
+        bind!($batch, |$event, $cx| [
+            record::locator(&$($bearer).+.id),
+            record::tail(&$($bearer).+.id),
+            $($bearer).+.login.as_ref().map(record::tail),
+            $($bearer).+.tenant.as_str(),
+            $($bearer).+.client.as_str(),
+            record::credential(&$($bearer).+.credential),
+            $($value),+
+        ])
+    };
 }
+
+mod bearing;
+
+pub(crate) use self::bearing::ReadBearer;
 
 impl Operation for Issue {
     type Answer = Verdict;
@@ -310,173 +326,6 @@ impl Operation for StepUp {
             return Ok(Outcome::Answer(Redemption::Refused(Refusal::Unknown)));
         };
         redemption(&row).map(Outcome::Answer)
-    }
-}
-
-impl Operation for Open {
-    type Answer = Redemption;
-
-    fn statement(statements: &Statements, _: Way) -> &Statement {
-        &statements.open
-    }
-
-    /// The child, on the shard of its login: there it is made.
-    fn subject(&self) -> GrantId {
-        let mut bytes = *self.id.as_bytes();
-        bytes[..Locator::BYTES].copy_from_slice(record::locator(&self.login.id));
-        GrantId::from_bytes(bytes)
-    }
-
-    fn writes(&self, _: Way) -> [Option<GrantId>; 2] {
-        [Some(self.login.id), Some(self.subject())]
-    }
-
-    fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError> {
-        bind!(batch, |event, cx| [
-            record::locator(&event.login.id),
-            record::tail(&event.login.id),
-            event.login.login.as_ref().map(record::tail),
-            event.login.tenant.as_str(),
-            event.login.client.as_str(),
-            record::credential(&event.login.credential),
-            record::tail(&event.id),
-            record::identity(&event.identity),
-            event.attempt.as_bytes().as_slice(),
-            cx.now.after(event.mint.idle).as_millis(),
-            cx.now.after(event.mint.absolute).as_millis(),
-            event.mint.scope.as_ref().map(mintage::Scope::as_str),
-            record::packed(&event.mint),
-            cx.now.after(event.slide.idle).as_millis(),
-            event.slide.granularity.as_millis(),
-            cx.now.as_millis(),
-            clock(cx),
-            window(cx),
-            cx.epoch.0.as_millis(),
-        ])
-    }
-
-    fn conclude(
-        &self,
-        _: &Context,
-        row: Option<Row<'_>>,
-    ) -> Result<Outcome<Redemption>, Unreadable> {
-        let Some(row) = row else {
-            return Ok(Outcome::Answer(Redemption::BearerRefused(Refusal::Unknown)));
-        };
-        if row.verdict == "opened" {
-            // Its id was taken since the statement began.
-            return Ok(Outcome::Again(Way::Usual));
-        }
-        redemption(&row).map(Outcome::Answer)
-    }
-}
-
-impl Operation for Elevate {
-    type Answer = Verdict;
-
-    fn statement(statements: &Statements, _: Way) -> &Statement {
-        &statements.elevate
-    }
-
-    fn subject(&self) -> GrantId {
-        self.bearer.id
-    }
-
-    fn writes(&self, _: Way) -> [Option<GrantId>; 2] {
-        [Some(self.bearer.id), None]
-    }
-
-    fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError> {
-        bind!(batch, |event, cx| [
-            record::locator(&event.bearer.id),
-            record::tail(&event.bearer.id),
-            event.bearer.login.as_ref().map(record::tail),
-            event.bearer.tenant.as_str(),
-            event.bearer.client.as_str(),
-            record::credential(&event.bearer.credential),
-            event.until.map_or(ALWAYS, mintage::Timestamp::as_millis),
-            cx.now.as_millis(),
-            clock(cx),
-            cx.epoch.0.as_millis(),
-        ])
-    }
-
-    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
-        verdict(row).map(Outcome::Answer)
-    }
-}
-
-impl Operation for Touch {
-    type Answer = Verdict;
-
-    fn statement(statements: &Statements, _: Way) -> &Statement {
-        &statements.touch
-    }
-
-    fn subject(&self) -> GrantId {
-        self.bearer.id
-    }
-
-    fn writes(&self, _: Way) -> [Option<GrantId>; 2] {
-        [Some(self.bearer.id), None]
-    }
-
-    fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError> {
-        bind!(batch, |event, cx| [
-            record::locator(&event.bearer.id),
-            record::tail(&event.bearer.id),
-            event.bearer.login.as_ref().map(record::tail),
-            event.bearer.tenant.as_str(),
-            event.bearer.client.as_str(),
-            record::credential(&event.bearer.credential),
-            cx.now.after(event.slide.idle).as_millis(),
-            event.slide.granularity.as_millis(),
-            cx.now.as_millis(),
-            clock(cx),
-            cx.epoch.0.as_millis(),
-        ])
-    }
-
-    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
-        verdict(row).map(Outcome::Answer)
-    }
-}
-
-/// [`Read::Bearer`].
-#[derive(Debug)]
-pub(crate) struct ReadBearer(pub(crate) Bearer);
-
-impl Operation for ReadBearer {
-    type Answer = Verdict;
-
-    fn statement(statements: &Statements, _: Way) -> &Statement {
-        &statements.read_bearer
-    }
-
-    fn subject(&self) -> GrantId {
-        self.0.id
-    }
-
-    fn writes(&self, _: Way) -> [Option<GrantId>; 2] {
-        [None, None]
-    }
-
-    fn bind(batch: &Batch<'_, Self>) -> Result<PgArguments, BoxDynError> {
-        bind!(batch, |event, cx| [
-            record::locator(&event.0.id),
-            record::tail(&event.0.id),
-            event.0.login.as_ref().map(record::tail),
-            event.0.tenant.as_str(),
-            event.0.client.as_str(),
-            record::credential(&event.0.credential),
-            cx.now.as_millis(),
-            clock(cx),
-            cx.epoch.0.as_millis(),
-        ])
-    }
-
-    fn conclude(&self, _: &Context, row: Option<Row<'_>>) -> Result<Outcome<Verdict>, Unreadable> {
-        verdict(row).map(Outcome::Answer)
     }
 }
 
