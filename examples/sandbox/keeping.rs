@@ -10,6 +10,7 @@ use mintage_storage_postgres::{
     KeyEncryptionKey, KeyEncryptionKeys, KeySettings, PostgresKeys, PostgresStore, Settings,
     migrate,
 };
+use mintage_storage_redis::{Address, RedisStore};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 
 use crate::options::Kept;
@@ -26,19 +27,27 @@ impl Keeping {
         schedule: RotationSchedule,
     ) -> Result<Self, Box<dyn Error>> {
         match kept {
-            Kept::InMemory => Self::in_memory(schedule),
-            Kept::InPostgres(options) => Self::in_postgres(options, schedule).await,
+            Kept::Memory => Self::in_memory(schedule),
+            Kept::Postgres(options) => Self::in_postgres(options, schedule).await,
+            Kept::Redis(address) => Self::in_redis(address, schedule).await,
         }
     }
 
     /// Both end with the process.
     fn in_memory(schedule: RotationSchedule) -> Result<Self, Box<dyn Error>> {
         const CAPACITY: NonZeroUsize = NonZeroUsize::new(2_000_000).unwrap();
-        let now = SystemClock.now();
-        Ok(Self {
-            store: Arc::new(MemoryStore::new(CAPACITY, now)),
-            keys: Arc::new(KeyRing::generate(schedule, Algorithm::EdDsa, now.into())?),
-        })
+        let store = Arc::new(MemoryStore::new(CAPACITY, SystemClock.now()));
+        Ok(Self { store, keys: in_process(schedule)? })
+    }
+
+    /// Tokens stay, but keys end with the process, and so does whatever they have signed.
+    async fn in_redis(
+        address: &Address,
+        schedule: RotationSchedule,
+    ) -> Result<Self, Box<dyn Error>> {
+        let settings = mintage_storage_redis::Settings::default();
+        let store = Arc::new(RedisStore::connect(address.clone(), settings).await?);
+        Ok(Self { store, keys: in_process(schedule)? })
     }
 
     /// Several sandboxes on one database are one: they share their tokens and their keys.
@@ -57,4 +66,9 @@ impl Keeping {
         let store = PostgresStore::connect(options.clone(), settings).await?;
         Ok(Self { store: Arc::new(store), keys: Arc::new(keys) })
     }
+}
+
+fn in_process(schedule: RotationSchedule) -> Result<Arc<KeyRing>, Box<dyn Error>> {
+    let now = SystemClock.now();
+    Ok(Arc::new(KeyRing::generate(schedule, Algorithm::EdDsa, now.into())?))
 }

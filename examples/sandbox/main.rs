@@ -112,8 +112,9 @@ fn greeting(address: SocketAddr, store: &Kept) -> String {
     let json = "-H 'api-key: sandbox-acme' -H 'content-type: application/json'";
     let token = r#"sed 's/.*"token":"\([^"]*\)".*/\1/'"#;
     let (kept, end) = match store {
-        Kept::InMemory => ("everything in memory", ", and all of its tokens"),
-        Kept::InPostgres(_) => ("tokens and keys in PostgreSQL", "; its tokens stay"),
+        Kept::Memory => ("everything in memory", ", and all of its tokens"),
+        Kept::Postgres(_) => ("tokens and keys in PostgreSQL", "; its tokens stay"),
+        Kept::Redis(_) => ("tokens in Redis", ", and with its keys all that they have signed"),
     };
     format!(
         r#"mintage sandbox on {url}, {kept}

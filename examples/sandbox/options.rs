@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 
 use mintage_http::Windows;
+use mintage_storage_redis::Address;
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
 pub(crate) const USAGE: &str = "\
 usage: sandbox [--listen IP:PORT] [--store URL] [--limit WINDOWS]
 
   --listen IP:PORT   where to listen (127.0.0.1:8080)
-  --store URL        where tokens are kept: memory, or
-                     postgres://USER:PASSWORD@HOST/DATABASE (memory)
+  --store URL        where tokens are kept: memory,
+                     postgres://USER:PASSWORD@HOST/DATABASE,
+                     redis://USER:PASSWORD@HOST:PORT, or
+                     redis-cluster://HOST:PORT,HOST:PORT,… (memory)
   --limit WINDOWS    calls per client, and per credential: '5;w=60' is 5 at once, and
                      then one every 12 s; several are separated by commas
                      ('100000;w=60')";
@@ -23,21 +26,26 @@ pub(crate) struct Options {
 
 /// Where tokens are kept.
 pub(crate) enum Kept {
-    InMemory,
-    InPostgres(Box<PgConnectOptions>),
+    Memory,
+    Postgres(Box<PgConnectOptions>),
+    Redis(Box<Address>),
 }
 
 impl Kept {
     fn parse(url: &str) -> Result<Self, String> {
         let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         match url {
-            "memory" => Ok(Self::InMemory),
+            "memory" => Ok(Self::Memory),
             // The address may hold a password, so it is not repeated.
             _ if known => url
                 .parse::<PgConnectOptions>()
-                .map(|options| Self::InPostgres(Box::new(options.disable_statement_logging())))
+                .map(|options| Self::Postgres(Box::new(options.disable_statement_logging())))
                 .map_err(|_| "--store: this is no address of a PostgreSQL database".to_owned()),
-            _ => Err("--store: `memory` or `postgres://…` is expected".to_owned()),
+            _ if url.starts_with("redis") => url
+                .parse()
+                .map(|address| Self::Redis(Box::new(address)))
+                .map_err(|error| format!("--store: {error}")),
+            _ => Err("--store: `memory`, `postgres://…` or `redis://…` is expected".to_owned()),
         }
     }
 }
