@@ -1,7 +1,8 @@
 //! With how many clients pgbench is at its best.
 
 use crate::{
-    Failure, Sizes,
+    Sizes,
+    shared::Failure,
     tables::Work,
     yard::{Length, Log, Yard},
 };

@@ -5,16 +5,18 @@
 //! is most often the first to write its page, and writes such an image. That is what many grants
 //! cost, so it counts.
 
-use std::iter;
-
 use sqlx::raw_sql;
 
 use crate::{
-    Bench, Failure, by_turns,
+    Bench,
     field::Field,
-    figures::{Goal, figure, target},
-    ours::{Ours, Until},
+    ours::Ours,
     rig::Server,
+    shared::{
+        Failure, by_turns,
+        callers::{Until, picks},
+        figures::{Goal, figure, target},
+    },
     tables::{Tables, Work::Redeem},
 };
 
@@ -22,8 +24,6 @@ use crate::{
 const FEW: u32 = 10_000;
 /// How many grants are filled in at a time.
 const AT_ONCE: u32 = 250_000;
-/// A prime: steps of it through all grants of a table meet each once, and no neighbours.
-const STEP: u32 = 7_368_787;
 
 pub(crate) async fn measure(bench: &Bench, server: &Server) -> Result<(), Failure> {
     let (many, rounds) = (bench.sizes.grants, bench.sizes.rounds);
@@ -76,11 +76,6 @@ async fn fill(tables: &Tables, grants: u32) -> Result<(), Failure> {
         tables.add(first..grants.min(first + AT_ONCE)).await?;
     }
     tables.execute("VACUUM (ANALYZE) mintage.heads, mintage.grants").await
-}
-
-/// Every grant of a table, in an order of no meaning.
-fn picks(grants: u32) -> impl Iterator<Item = u32> + Send {
-    iter::successors(Some(0), move |number| Some((number + STEP) % grants))
 }
 
 /// Redeems the next few grants, and says how many microseconds passed for each.

@@ -14,43 +14,34 @@
 
 mod best;
 mod field;
-mod figures;
 mod growth;
 mod ours;
 #[path = "../../../storage-postgres/tests/rig/mod.rs"]
 mod rig;
 mod same;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod speed;
 mod tables;
 mod wal;
 mod yard;
 
-use std::{env, error::Error, process::ExitCode, thread};
+use std::{process::ExitCode, thread};
 
 use sqlx::{PgPool, query_scalar, raw_sql};
 
-use crate::{best::Best, field::Field, ours::Ours, rig::Server, tables::Tables, yard::Yard};
-
-/// Why something could not be measured.
-type Failure = Box<dyn Error + Send + Sync>;
+use crate::{
+    best::Best, field::Field, ours::Ours, rig::Server, shared::Failure, tables::Tables, yard::Yard,
+};
 
 fn main() -> ExitCode {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let measured = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(measure()));
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("postgres: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    shared::run("postgres", measure())
 }
 
 async fn measure() -> Result<(), Failure> {
     let sizes = Sizes::wanted()?;
     // The store's page asks for the first three. The last undoes what the rig has set.
-    let buffers = format!("shared_buffers = {}kB", memory_kb()? / 4);
+    let buffers = format!("shared_buffers = {}kB", shared::memory_kb("MemTotal")? / 4);
     let settings =
         [&*buffers, "max_wal_size = 8GB", "wal_compression = lz4", "max_connections = 100"];
     let server = Server::start(&settings).await;
@@ -69,14 +60,6 @@ async fn measure() -> Result<(), Failure> {
     speed::measure(&bench).await?;
     wal::measure(&bench).await?;
     growth::measure(&bench, &server).await
-}
-
-/// The memory of this machine.
-fn memory_kb() -> Result<u64, Failure> {
-    let about = std::fs::read_to_string("/proc/meminfo")?;
-    let total = about.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let total = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse().ok());
-    total.ok_or_else(|| "the machine does not tell how much memory it has".into())
 }
 
 /// What the parts of the measurement share.
@@ -115,15 +98,12 @@ struct Sizes {
 
 impl Sizes {
     fn wanted() -> Result<Self, Failure> {
-        let usual = if env::var_os("MINTAGE_BENCH_QUICK").is_some() {
+        let usual = if shared::is_quick() {
             Self { rounds: 2, seconds: 1, logged: 2 * 640, grants: 100_000 }
         } else {
             Self { rounds: 15, seconds: 1, logged: 30 * 640, grants: 10_000_000 }
         };
-        match env::var("MINTAGE_BENCH_GRANTS") {
-            Ok(grants) => Ok(Self { grants: grants.parse()?, ..usual }),
-            Err(_) => Ok(usual),
-        }
+        Ok(Self { grants: shared::most_grants(usual.grants)?, ..usual })
     }
 }
 
@@ -143,19 +123,4 @@ async fn introduce(pool: &PgPool, cores: u32) -> Result<(), Failure> {
         println!("{setting}: {value}");
     }
     Ok(())
-}
-
-/// Both; in every other round, the second comes first.
-async fn by_turns<A, B>(
-    round: u32,
-    one: impl Future<Output = Result<A, Failure>>,
-    other: impl Future<Output = Result<B, Failure>>,
-) -> Result<(A, B), Failure> {
-    if round.is_multiple_of(2) {
-        let one = one.await?;
-        Ok((one, other.await?))
-    } else {
-        let other = other.await?;
-        Ok((one.await?, other))
-    }
 }

@@ -1,38 +1,23 @@
 //! The store, through its public trait.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::ops::Range;
 
 use mintage::{
-    Grade, Lifetime, StoreError, TokenStore as _,
-    grant::{Issue, Redeem, Redemption, Verdict},
+    Grade, Lifetime, TokenStore as _,
+    grant::{Issue, Redeem},
 };
 use mintage_storage_postgres::{PostgresStore, Settings};
 use sqlx::postgres::PgConnectOptions;
-use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    Failure,
     field::CONTEXT,
-    figures::Run,
+    shared::{
+        Failure,
+        callers::{Until, ask},
+        figures::Run,
+    },
     tables::{Tables, Work},
 };
-
-/// How long the callers go on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Until {
-    /// Everything has been asked.
-    Done,
-    /// So much time has passed, or everything has been asked.
-    Time(Duration),
-}
 
 /// A store and its tables.
 #[derive(Debug)]
@@ -93,97 +78,12 @@ impl Ours {
         match work {
             Work::Issue => {
                 let events = numbers.map(|number| field.issue(number)).collect::<Result<_, _>>()?;
-                self.ask::<Issue>(callers, events, until).await
+                ask::<_, Issue>(&self.store, CONTEXT, callers, events, until).await
             }
             Work::Redeem => {
                 let events = numbers.map(|number| field.redeem(number)).collect();
-                self.ask::<Redeem>(callers, events, until).await
+                ask::<_, Redeem>(&self.store, CONTEXT, callers, events, until).await
             }
         }
-    }
-
-    async fn ask<E: Event>(
-        &self,
-        callers: u32,
-        events: Vec<E>,
-        until: Until,
-    ) -> Result<Run, Failure> {
-        let (events, next) = (Arc::new(events), Arc::new(AtomicUsize::new(0)));
-        let mut tasks = JoinSet::new();
-        let start = Instant::now();
-        for _ in 0..callers {
-            let (store, events, next) =
-                (self.store.clone(), Arc::clone(&events), Arc::clone(&next));
-            tasks.spawn(async move {
-                let mut answers = Vec::new();
-                while until.lasts(start)
-                    && let Some(event) = events.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    let asked = Instant::now();
-                    let answer = event.put_to(&store).await;
-                    answers.push((asked.elapsed(), answer));
-                }
-                answers
-            });
-        }
-        let answers = tasks.join_all().await;
-        let elapsed = start.elapsed();
-
-        let mut latencies = Vec::new();
-        for (latency, answer) in answers.into_iter().flatten() {
-            let answer = answer?;
-            if !E::is_granted(&answer) {
-                return Err(format!("the store did not grant: {answer:?}").into());
-            }
-            latencies.push(latency);
-        }
-        let count = u32::try_from(latencies.len())?;
-        Ok(Run::new(count, f64::from(count) / elapsed.as_secs_f64(), latencies))
-    }
-}
-
-impl Until {
-    fn lasts(self, start: Instant) -> bool {
-        match self {
-            Self::Done => true,
-            Self::Time(time) => start.elapsed() < time,
-        }
-    }
-}
-
-/// What is asked of the store.
-trait Event: Send + Sync + 'static {
-    type Answer: fmt::Debug + Send + 'static;
-
-    fn put_to(
-        &self,
-        store: &PostgresStore,
-    ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
-
-    /// Whether it was granted, and for the first time.
-    fn is_granted(answer: &Self::Answer) -> bool;
-}
-
-impl Event for Issue {
-    type Answer = Verdict;
-
-    async fn put_to(&self, store: &PostgresStore) -> Result<Verdict, StoreError> {
-        store.issue(self, &CONTEXT).await
-    }
-
-    fn is_granted(answer: &Verdict) -> bool {
-        matches!(answer, Verdict::Granted { retried: false, .. })
-    }
-}
-
-impl Event for Redeem {
-    type Answer = Redemption;
-
-    async fn put_to(&self, store: &PostgresStore) -> Result<Redemption, StoreError> {
-        store.redeem(self, &CONTEXT).await
-    }
-
-    fn is_granted(answer: &Redemption) -> bool {
-        matches!(answer, Redemption::Redeemed { retried: false, .. })
     }
 }

@@ -1,8 +1,8 @@
 //! That both sides do the very same work: they leave the very same rows behind.
 
 use crate::{
-    Failure,
-    ours::{Ours, Until},
+    ours::Ours,
+    shared::{Failure, callers::Until},
     tables::Work,
     yard::{Length, Log, Yard},
 };

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    Bench, Failure, by_turns,
-    figures::{Goal, Run, figure, target},
-    ours::Until,
+    Bench,
+    shared::{
+        Failure, by_turns,
+        callers::Until,
+        figures::{Goal, Run, figure, target},
+    },
     tables::Work::{Issue, Redeem},
     yard::{Length, Log},
 };

@@ -5,7 +5,7 @@ use std::ops::Range;
 use mintage_storage_postgres::migrate;
 use sqlx::{AssertSqlSafe, PgPool, query, query_scalar, raw_sql};
 
-use crate::{Failure, field::Field};
+use crate::{field::Field, shared::Failure};
 
 /// What is measured, both by hand and by the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,12 @@
 use sqlx::{PgPool, query_scalar};
 
 use crate::{
-    Bench, Failure, by_turns,
-    figures::{Goal, figure, target},
-    ours::Until,
+    Bench,
+    shared::{
+        Failure, by_turns,
+        callers::Until,
+        figures::{Goal, figure, target},
+    },
     tables::Work::{Issue, Redeem},
     yard::{Length, Log},
 };

@@ -3,9 +3,8 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use crate::{
-    Failure,
-    figures::Run,
     rig::{self, Server},
+    shared::{Failure, figures::Run},
     tables::{Tables, Work},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::Failure;
+use super::Failure;
 
 /// One run: so many operations at that rate, and how long each took, in order of length.
 #[derive(Debug)]
