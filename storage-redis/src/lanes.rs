@@ -127,7 +127,8 @@ impl Lanes {
         self.under_way.fetch_add(1, Ordering::AcqRel);
         let counted = Counted(&self.under_way);
         lock(&self.waiting).push_back(call);
-        self.wake.notify_one();
+        // Whoever has worked last is still warm.
+        self.wake.notify_last();
         let answer = answered.await;
         drop(counted);
         answer.unwrap_or_else(|_| {
