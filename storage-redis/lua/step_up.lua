@@ -35,12 +35,13 @@ end
 if now >= t_expires then return 'expired' end
 
 -- The evidence raises the Bearer's session: it neither widens its scope nor loses its claims.
-local auth_time, t_scope, t_claims = unpack('>c6Hc0Hc0', t_terms)
-local _, g_scope, g_claims = unpack('>c6Hc0Hc0', g_terms)
+@terms t
+@terms g
 local minted_scope = unpack('>Hc0', g, g_minted)
 local scope = minted_scope ~= '' and minted_scope or g_scope ~= '' and g_scope or t_scope
 local claims = g_claims ~= '' and g_claims or t_claims
-local terms = auth_time .. pack('>Hc0Hc0', #scope, scope, #claims, claims)
+local terms = sub(t_terms, 1, 6)
+if scope .. claims ~= '' then terms = terms .. pack('>Hc0', #scope, scope) .. claims end
 local expires, login = g_expires, b_login
 local strings = sub(t, t_from + 1 + #t_identity, t_rest - #t_terms - 3) .. pack('>Hc0', #terms, terms)
 @redeem

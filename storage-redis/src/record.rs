@@ -11,7 +11,7 @@
 //! a grant    1 version   1 state   6 issued_at   6 expires_at   6 epoch   16 generation   6 strength
 //!            6 seen_at   6 keep_until: but in state 1, where they are issued_at and expires_at
 //!            ·n identity   ·n tenant   ·n client   ·n credential   ·n secret
-//!            ··n terms: 6 auth_time   ··n scope   ··n claims
+//!            ··n terms: 6 auth_time   and, where there is either, ··n scope   claims
 //!   state 1, issued: nothing more
 //!   state 2, active: 6 idle_until   6 minted at   6 minted strength   32 attempt   ·12 login
 //!            ··n minted scope   32 kid   1 algorithm   ·n issuer   ·n audience
@@ -121,10 +121,12 @@ impl Writer {
     pub(crate) fn terms(&mut self, terms: &Terms) -> &mut Self {
         let scope = terms.scope.as_ref().map_or("", Scope::as_str);
         let claims = terms.claims.as_ref().map_or("", HostClaims::as_json);
-        let length = 10 + scope.len() + claims.len();
-        let [low, high, ..] = length.to_le_bytes();
-        self.fixed(&[high, low]).instant(terms.auth_time);
-        self.long(scope.as_bytes()).long(claims.as_bytes())
+        let mut text = Self::new();
+        text.instant(terms.auth_time);
+        if !(scope.is_empty() && claims.is_empty()) {
+            text.long(scope.as_bytes()).fixed(claims.as_bytes());
+        }
+        self.long(&text.done())
     }
 
     /// What the scripts keep of a mint and never look at.
@@ -241,10 +243,10 @@ impl<'r> Reader<'r> {
                 Some(SecretDigest::from_bytes(secret))
             }
         };
-        self.fixed::<2>("terms")?;
-        let auth_time = self.instant("auth_time")?;
-        let scope = self.scope("scope")?;
-        let claims = match self.long("claims")? {
+        let mut text = Self::new(self.long("terms")?);
+        let auth_time = text.instant("auth_time")?;
+        let scope = if text.0.is_empty() { None } else { text.scope("scope")? };
+        let claims = match text.0 {
             [] => None,
             claims => {
                 let text = std::str::from_utf8(claims).map_err(|_| Unreadable("claims"))?;

@@ -80,7 +80,7 @@ macro_rules! parts {
 
 parts! {
     "again", "bearer", "bearer_event", "for_identity", "grant", "head", "held", "live", "login",
-    "redeem", "revoke", "rewrite", "slide", "spent", "stands", "state", "strength", "usual",
+    "redeem", "revoke", "rewrite", "slide", "spent", "stands", "state", "strength", "terms", "usual",
 }
 
 /// Appends the text without its comments, its parts filled in.
