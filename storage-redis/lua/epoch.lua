@@ -48,26 +48,27 @@ end
 for _, one in ipairs(strangers) do
   changed = true
   -- A replica that was promoted names whom it followed. A server that was started again names
-  -- nobody, but somebody is gone; where nobody is, it has joined the others.
-  local place, gone = nil, 0
-  for _, primary in ipairs(known) do
-    if primary.id == one.former then place = primary end
-  end
-  for _, primary in ipairs(known) do
-    if not place and not primary.here then gone = gone + 1 end
-  end
-  if gone == 1 then
-    for _, primary in ipairs(known) do
-      if not primary.here then place = primary end
+  -- nobody, but somebody is missing; where nobody is, it has joined the others.
+  local missing = 0
+  for number, primary in ipairs(known) do
+    if primary.id == one.former then
+      table.insert(replaced, 1, primary.id)
+      table.remove(known, number)
+      failed_over = true
+      break
     end
   end
-  if place then
-    table.insert(replaced, 1, place.id)
-    place.run, place.id, place.here = one.run, one.id, true
-  else
-    known[#known + 1] = {run = one.run, id = one.id, here = true}
+  for _, primary in ipairs(known) do
+    if not primary.here then missing = missing + 1 end
   end
-  if place or gone > 0 then failed_over = true end
+  if missing > 0 then failed_over = true end
+  known[#known + 1] = {run = one.run, id = one.id, here = true}
+end
+if failed_over then
+  -- Whoever is missing has been answered for. It may yet come back, as one that joins.
+  for number = #known, 1, -1 do
+    if not known[number].here then table.remove(known, number) end
+  end
 end
 
 if failed_over and raises == 1 then epoch = max(epoch + 1, now) end

@@ -83,28 +83,22 @@ pub(crate) async fn raise(shards: &Shards, now: Timestamp) -> Result<Epoch, Stor
 
 /// Nothing where it does not tell: what is not asked does not pass for gone, unless a stranger is there.
 async fn identify(shards: &Shards, node: &Node) -> Option<Primary> {
-    let section = async |name: &str| {
-        let mut question = cmd("INFO");
-        question.arg(name);
-        match shards.ask(node, question).await {
-            Ok(Value::BulkString(info)) => String::from_utf8(info).ok(),
-            _ => None,
-        }
-    };
-    let server = section("server").await?;
-    let replication = section("replication").await?;
-    primary(&server, &replication)
+    // All in one answer: of two, a restart might come between.
+    match shards.ask(node, cmd("INFO")).await {
+        Ok(Value::BulkString(info)) => primary(&String::from_utf8_lossy(&info)),
+        _ => None,
+    }
 }
 
-fn primary(server: &str, replication: &str) -> Option<Primary> {
-    if field(replication, "role") != Some("master") {
+fn primary(info: &str) -> Option<Primary> {
+    if field(info, "role") != Some("master") {
         return None;
     }
     let id = |text: Option<&str>| text.and_then(decoded);
     Some(Primary {
-        run: id(field(server, "run_id")).unwrap_or_default(),
-        id: id(field(replication, "master_replid"))?,
-        former: id(field(replication, "master_replid2")).unwrap_or_default(),
+        run: id(field(info, "run_id")).unwrap_or_default(),
+        id: id(field(info, "master_replid"))?,
+        former: id(field(info, "master_replid2")).unwrap_or_default(),
     })
 }
 
@@ -132,9 +126,9 @@ mod tests {
             "01".repeat(ID),
             "00".repeat(ID)
         );
-        let found = primary(&server, &replication);
+        let found = primary(&format!("{server}{replication}"));
         assert_eq!(found, Some(Primary { run: [0xab; ID], id: [1; ID], former: [0; ID] }));
-        assert_eq!(primary(&server, &replication.replace("master\r", "slave\r")), None);
-        assert_eq!(primary(&server, "role:master\r\n"), None);
+        assert_eq!(primary(&replication.replace("master\r", "slave\r")), None);
+        assert_eq!(primary("role:master\r\n"), None);
     }
 }

@@ -13,6 +13,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     future::{Future as _, poll_fn},
     num::NonZeroU32,
     pin::pin,
@@ -77,7 +78,6 @@ impl Limits {
 }
 
 /// One command that waits for its answer.
-#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) command: Cmd,
     /// The node is not the owner of the slot yet.
@@ -87,6 +87,13 @@ pub(crate) struct Call {
     pub(crate) stage: Arc<Stage>,
     arrived: Instant,
     answer: oneshot::Sender<Answer>,
+}
+
+impl fmt::Debug for Call {
+    /// Nothing of what the command holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
 }
 
 /// What has been answered to a call. A server's error is a value.
@@ -312,7 +319,7 @@ impl Load {
                 continue;
             };
             if let Value::ServerError(error) = &value
-                && matches!(error.code(), "READONLY" | "MASTERDOWN")
+                && Fault::of(error).then == Then::Elsewhere
             {
                 sound = false;
             }

@@ -36,6 +36,9 @@ use crate::{
 /// How long a call waits, at first, before it is sent again.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How often a call follows a redirection at once.
+const REDIRECTIONS: u32 = 3;
+
 #[derive(Debug)]
 pub(crate) struct Shards {
     trunk: Trunk,
@@ -44,7 +47,7 @@ pub(crate) struct Shards {
     pub(crate) keys: Keys,
     place: Place,
     map: RwLock<Arc<Map>>,
-    /// One looks for the primaries at a time.
+    /// One changes the map at a time.
     looking: AsyncMutex<()>,
     under_way: AtomicUsize,
     waiting: usize,
@@ -192,7 +195,7 @@ impl Shards {
         until: Instant,
     ) -> Result<Vec<u8>, StoreError> {
         let slot = keys.first().map_or(0, |key| self.slot(key));
-        let (mut loaded, mut pause) = (false, PAUSE);
+        let (mut loaded, mut redirections, mut pause) = (false, 0, PAUSE);
         let mut redirected: Option<(Node, bool)> = None;
         loop {
             let map = self.map();
@@ -221,13 +224,13 @@ impl Shards {
                     if let Some(to) = fault::told(to, &node.host) {
                         self.look(&map, Some(&to)).await.ok();
                         redirected = self.known(&to).map(|node| (node, false));
-                        continue;
+                        redirections += 1;
                     }
                 }
                 Then::Ask(to) => {
                     if let Some(to) = fault::told(to, &node.host) {
-                        redirected = Some((self.known_or_new(&to), true));
-                        continue;
+                        redirected = Some((self.known_or_new(&to).await, true));
+                        redirections += 1;
                     }
                 }
                 Then::Elsewhere if elsewhere => {
@@ -239,6 +242,10 @@ impl Shards {
                     return Err(fault.into());
                 }
                 _ => {}
+            }
+            // Nodes that send it to each other are given time to agree.
+            if redirected.is_some() && redirections <= REDIRECTIONS {
+                continue;
             }
             // What is sent at the last moment may go unanswered, and is then not known to be undone.
             if Instant::now() + 2 * pause >= until {
@@ -299,7 +306,8 @@ impl Shards {
     }
 
     /// A node that is being given its first slot is in nobody's map yet.
-    fn known_or_new(&self, host: &Host) -> Node {
+    async fn known_or_new(&self, host: &Host) -> Node {
+        let _alone = self.looking.lock().await;
         self.known(host).unwrap_or_else(|| {
             let node = self.node(host.clone(), &Target::Server(host.clone()));
             let map = self.map();

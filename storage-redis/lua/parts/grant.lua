@@ -17,5 +17,5 @@ if $1 then
       unpack('>I6I6I6c16I6I6I6Bc0Bc0Bc0Bc0Bc0Hc0', $1, 3)
     $1_from = 55
   end
-  if $1_keep <= purged then $1 = false end
+  if $1_keep <= purged then $1, $1_state = false, nil end
 end
