@@ -1,7 +1,8 @@
 //! What a token says: its claims, how they are written and how they are read back.
 
-use std::{fmt, fmt::Write as _, marker::PhantomData, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeSeed, MapAccess, Visitor},
@@ -132,53 +133,55 @@ pub async fn mint(
 ///
 /// No text needs an escape: `model.rs` admits none that would.
 pub(crate) fn write(out: &mut String, claims: &Claims) {
-    out.push_str("{\"iss\":\"");
-    out.push_str(claims.issuer.as_str());
-    out.push('"');
-    write_text(out, "aud", claims.audience.as_str());
-    write_text(out, "tenant", claims.tenant.as_str());
-    write_text(out, "client_id", claims.client.as_str());
-    write_text(out, "sub", claims.credential.id.as_str());
+    push(out, &["{\"iss\":\"", claims.issuer.as_str()]);
+    push(out, &["\",\"aud\":\"", claims.audience.as_str()]);
+    push(out, &["\",\"tenant\":\"", claims.tenant.as_str()]);
+    push(out, &["\",\"client_id\":\"", claims.client.as_str()]);
     let Credential { kind, id } = &claims.credential;
-    write_party(out, "credentials", kind.as_str(), id.as_str());
+    push(out, &["\",\"sub\":\"", id.as_str()]);
+    push(
+        out,
+        &["\",\"credentials\":{\"type\":\"", kind.as_str(), "\",\"id\":\"", id.as_str(), "\"}"],
+    );
     if let Some(Identity { kind, id }) = &claims.identity {
-        write_party(out, "identity", kind.as_str(), id.as_str());
+        push(
+            out,
+            &[",\"identity\":{\"type\":\"", kind.as_str(), "\",\"id\":\"", id.as_str(), "\"}"],
+        );
     }
-    write_text(out, "acr", claims.status.as_str());
+    push(out, &[",\"acr\":\"", claims.status.as_str()]);
     if let Some(scope) = &claims.scope {
-        write_text(out, "scope", scope.as_str());
+        push(out, &["\",\"scope\":\"", scope.as_str()]);
     }
     if let Some(login) = claims.login {
-        write_text(out, "sid", login);
+        out.push_str("\",\"sid\":\"");
+        URL_SAFE_NO_PAD.encode_string(login.as_bytes(), out);
     }
-    write_text(out, "jti", claims.id);
-    write_time(out, "auth_time", claims.auth_time);
-    write_time(out, "iat", claims.issued_at);
-    write_time(out, "exp", claims.expires_at);
+    out.push_str("\",\"jti\":\"");
+    URL_SAFE_NO_PAD.encode_string(claims.id.as_bytes(), out);
+    push_time(out, "\",\"auth_time\":", claims.auth_time);
+    push_time(out, ",\"iat\":", claims.issued_at);
+    push_time(out, ",\"exp\":", claims.expires_at);
     if let Some(until) = claims.stepped_up_until {
-        write_time(out, "stepped_up_until", until);
+        push_time(out, ",\"stepped_up_until\":", until);
     }
     let host = claims.host.as_ref().map_or("{}", HostClaims::as_json);
     if host == "{}" {
         out.push('}');
     } else {
         // Its opening brace becomes a comma, and its closing one ends the whole.
-        out.push(',');
-        out.push_str(&host[1..]);
+        push(out, &[",", &host[1..]]);
     }
 }
 
-fn write_text(out: &mut String, name: &str, value: impl fmt::Display) {
-    // Writing to a `String` does not fail.
-    let _ = write!(out, ",\"{name}\":\"{value}\"");
+fn push(out: &mut String, texts: &[&str]) {
+    for text in texts {
+        out.push_str(text);
+    }
 }
 
-fn write_party(out: &mut String, name: &str, kind: &str, id: &str) {
-    let _ = write!(out, ",\"{name}\":{{\"type\":\"{kind}\",\"id\":\"{id}\"}}");
-}
-
-fn write_time(out: &mut String, name: &str, at: Timestamp) {
-    let _ = write!(out, ",\"{name}\":{}", at.as_secs());
+fn push_time(out: &mut String, name: &str, at: Timestamp) {
+    push(out, &[name, itoa::Buffer::new().format(at.as_secs())]);
 }
 
 /// Reads the claims of a token of this type.

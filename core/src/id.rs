@@ -135,7 +135,7 @@ impl Attempt {
 
     /// An attempt that nobody can repeat.
     pub(crate) fn unrepeatable() -> Result<Self, random::NoRandomness> {
-        random::bytes().map(Self)
+        random::unique().map(Self)
     }
 }
 

@@ -72,8 +72,7 @@ impl fmt::Debug for Timestamp {
 impl From<OffsetDateTime> for Timestamp {
     /// Cuts to the millisecond.
     fn from(at: OffsetDateTime) -> Self {
-        let millis = at.unix_timestamp_nanos().div_euclid(1_000_000);
-        Self::from_millis(i64::try_from(millis).unwrap_or(Self::MAX.0))
+        Self::from_millis(at.unix_timestamp() * 1000 + i64::from(at.millisecond()))
     }
 }
 

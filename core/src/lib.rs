@@ -38,6 +38,8 @@ mod live;
 mod memory;
 mod model;
 mod one_time;
+#[cfg(feature = "cache")]
+mod passed;
 mod policy;
 mod random;
 mod ring;

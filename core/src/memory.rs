@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, HashSet},
     fmt,
     num::{NonZeroU32, NonZeroUsize},
     sync::{
@@ -23,6 +23,10 @@ use crate::{
     instant::Timestamp,
     store::{Change, Grade, Guarantee, StoreError, TokenStore},
 };
+
+mod packed;
+
+use self::packed::{Packed, Seals};
 
 /// How many locks the records are spread over. More than the threads of any machine we know.
 const STRIPES: usize = 256;
@@ -121,14 +125,16 @@ impl TokenStore for MemoryStore {
     async fn issue(&self, event: &Issue, cx: &Context) -> Result<Verdict, StoreError> {
         let locator = event.id.locator();
         let mut stripe = self.stripe(locator);
-        let decision = grant::issue(stripe.head(locator), stripe.grant(event.id), event, cx);
+        let decision =
+            grant::issue(stripe.head(locator), stripe.grant(event.id)?.as_ref(), event, cx);
         self.apply(&mut stripe, decision, cx)
     }
 
     async fn redeem(&self, event: &Redeem, cx: &Context) -> Result<Redemption, StoreError> {
         let locator = event.id.locator();
         let mut stripe = self.stripe(locator);
-        let decision = grant::redeem(stripe.head(locator), stripe.grant(event.id), event, cx);
+        let decision =
+            grant::redeem(stripe.head(locator), stripe.grant(event.id)?.as_ref(), event, cx);
         self.apply(&mut stripe, decision, cx)
     }
 
@@ -137,9 +143,9 @@ impl TokenStore for MemoryStore {
         let mut stripe = self.stripe(locator);
         let decision = grant::step_up(
             stripe.head(locator),
-            stripe.login(event.bearer.login),
-            stripe.grant(event.bearer.id),
-            stripe.grant(event.redeem.id),
+            stripe.login(event.bearer.login)?.as_ref(),
+            stripe.grant(event.bearer.id)?.as_ref(),
+            stripe.grant(event.redeem.id)?.as_ref(),
             event,
             cx,
         );
@@ -149,27 +155,29 @@ impl TokenStore for MemoryStore {
     async fn open(&self, event: &Open, cx: &Context) -> Result<Redemption, StoreError> {
         let locator = event.login.id.locator();
         let mut stripe = self.stripe(locator);
-        let login = stripe.grant(event.login.id);
-        let child = stripe.grant(event.id);
-        let decision = grant::open(stripe.head(locator), login, child, event, cx);
+        let login = stripe.grant(event.login.id)?;
+        let child = stripe.grant(event.id)?;
+        let decision = grant::open(stripe.head(locator), login.as_ref(), child.as_ref(), event, cx);
         self.apply(&mut stripe, decision, cx)
     }
 
     async fn elevate(&self, event: &Elevate, cx: &Context) -> Result<Verdict, StoreError> {
         let locator = event.bearer.id.locator();
         let mut stripe = self.stripe(locator);
-        let login = stripe.login(event.bearer.login);
-        let grant = stripe.grant(event.bearer.id);
-        let decision = grant::elevate(stripe.head(locator), login, grant, event, cx);
+        let login = stripe.login(event.bearer.login)?;
+        let grant = stripe.grant(event.bearer.id)?;
+        let head = stripe.head(locator);
+        let decision = grant::elevate(head, login.as_ref(), grant.as_ref(), event, cx);
         self.apply(&mut stripe, decision, cx)
     }
 
     async fn touch(&self, event: &Touch, cx: &Context) -> Result<Verdict, StoreError> {
         let locator = event.bearer.id.locator();
         let mut stripe = self.stripe(locator);
-        let login = stripe.login(event.bearer.login);
-        let grant = stripe.grant(event.bearer.id);
-        let decision = grant::touch(stripe.head(locator), login, grant, event, cx);
+        let login = stripe.login(event.bearer.login)?;
+        let grant = stripe.grant(event.bearer.id)?;
+        let head = stripe.head(locator);
+        let decision = grant::touch(head, login.as_ref(), grant.as_ref(), event, cx);
         self.apply(&mut stripe, decision, cx)
     }
 
@@ -180,12 +188,13 @@ impl TokenStore for MemoryStore {
         };
         let stripe = self.stripe(id.locator());
         let head = stripe.head(id.locator());
-        Ok(grant::read(head, stripe.login(login), stripe.grant(id), event, cx))
+        let (login, grant) = (stripe.login(login)?, stripe.grant(id)?);
+        Ok(grant::read(head, login.as_ref(), grant.as_ref(), event, cx))
     }
 
     async fn revoke(&self, event: &Revoke, cx: &Context) -> Result<Revocation, StoreError> {
         let mut stripe = self.stripe(event.id.locator());
-        let decision = grant::revoke(stripe.grant(event.id), event, cx);
+        let decision = grant::revoke(stripe.grant(event.id)?.as_ref(), event, cx);
         self.apply(&mut stripe, decision, cx)
     }
 
@@ -237,16 +246,10 @@ impl TokenStore for MemoryStore {
 #[derive(Default)]
 struct Stripe {
     heads: HashMap<Locator, Head>,
-    grants: HashMap<GrantId, Grant>,
-    /// One entry per record, soonest first. A record that has since been given a longer life is
-    /// put back when its turn comes.
-    ends: BinaryHeap<Reverse<(Timestamp, Record)>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Record {
-    Grant(GrantId),
-    Head(Locator),
+    grants: HashSet<Packed>,
+    seals: Seals,
+    grant_ends: Ends<GrantId>,
+    head_ends: Ends<Locator>,
 }
 
 impl Stripe {
@@ -254,12 +257,17 @@ impl Stripe {
         self.heads.get(&locator)
     }
 
-    fn grant(&self, id: GrantId) -> Option<&Grant> {
-        self.grants.get(&id)
+    fn grant(&self, id: GrantId) -> Result<Option<Grant>, StoreError> {
+        let Some(packed) = self.grants.get(id.as_bytes().as_slice()) else {
+            return Ok(None);
+        };
+        // It never happens; but what cannot be read is not what was never there.
+        let unreadable = || StoreError::new(Change::Unchanged, "a record cannot be read");
+        packed.unpack().map(Some).ok_or_else(unreadable)
     }
 
-    fn login(&self, id: Option<GrantId>) -> Option<&Grant> {
-        self.grant(id?)
+    fn login(&self, id: Option<GrantId>) -> Result<Option<Grant>, StoreError> {
+        id.map_or(Ok(None), |id| self.grant(id))
     }
 
     fn count_new<A>(&self, decision: &Decision<A>) -> usize {
@@ -268,8 +276,11 @@ impl Stripe {
             .iter()
             .filter(|head| !self.heads.contains_key(&Locator::of(&head.tenant, &head.credential)))
             .count();
-        let new_grants =
-            decision.grants.iter().flatten().filter(|grant| !self.grants.contains_key(&grant.id));
+        let new_grants = decision
+            .grants
+            .iter()
+            .flatten()
+            .filter(|grant| !self.grants.contains(grant.id.as_bytes().as_slice()));
         new_head + new_grants.count()
     }
 
@@ -278,42 +289,69 @@ impl Stripe {
             let locator = Locator::of(&head.tenant, &head.credential);
             let keep_until = head.keep_until;
             if self.heads.insert(locator, head).is_none() {
-                self.ends.push(Reverse((keep_until, Record::Head(locator))));
+                self.head_ends.push(keep_until, locator);
             }
         }
         for grant in grants.into_iter().flatten() {
-            let (id, keep_until) = (grant.id, grant.keep_until);
-            if self.grants.insert(id, grant).is_none() {
-                self.ends.push(Reverse((keep_until, Record::Grant(id))));
+            let packed = self.seals.pack(&grant);
+            match self.grants.replace(packed) {
+                Some(before) => self.seals.release(before),
+                None => self.grant_ends.push(grant.keep_until, grant.id),
             }
         }
     }
 
     fn drop_dead(&mut self, limit: u32, now: Timestamp) -> u32 {
         let mut dropped = 0;
-        while dropped < limit {
-            let Some(Reverse((end, record))) = self.ends.peek().copied() else { break };
-            if end > now {
-                break;
-            }
-            self.ends.pop();
-            let keep_until = match record {
-                Record::Grant(id) => self.grants.get(&id).map(|grant| grant.keep_until),
-                Record::Head(locator) => self.heads.get(&locator).map(|head| head.keep_until),
-            };
-            match (keep_until, record) {
-                (Some(later), _) if later > now => self.ends.push(Reverse((later, record))),
-                (_, Record::Grant(id)) => {
-                    self.grants.remove(&id);
+        while dropped < limit
+            && let Some(id) = self.grant_ends.pop_due(now)
+        {
+            let id_bytes = id.as_bytes().as_slice();
+            let keep_until = self.grants.get(id_bytes).map(Packed::keep_until);
+            match keep_until.map(|keep_until| keep_until.unwrap_or(Timestamp::MAX)) {
+                Some(later) if later > now => self.grant_ends.push(later, id),
+                _ => {
+                    if let Some(dead) = self.grants.take(id_bytes) {
+                        self.seals.release(dead);
+                    }
                     dropped += 1;
                 }
-                (_, Record::Head(locator)) => {
+            }
+        }
+        while dropped < limit
+            && let Some(locator) = self.head_ends.pop_due(now)
+        {
+            match self.heads.get(&locator).map(|head| head.keep_until) {
+                Some(later) if later > now => self.head_ends.push(later, locator),
+                _ => {
                     self.heads.remove(&locator);
                     dropped += 1;
                 }
             }
         }
         dropped
+    }
+}
+
+/// When each record ends, soonest first. One that has since been given a longer life is put back
+/// when its turn comes.
+struct Ends<T>(BinaryHeap<Reverse<(Timestamp, T)>>);
+
+impl<T: Ord> Ends<T> {
+    fn push(&mut self, end: Timestamp, record: T) {
+        self.0.push(Reverse((end, record)));
+    }
+
+    /// The record that ends first, if that is now or was before.
+    fn pop_due(&mut self, now: Timestamp) -> Option<T> {
+        let is_due = self.0.peek().is_some_and(|Reverse((end, _))| *end <= now);
+        is_due.then(|| self.0.pop()).flatten().map(|Reverse((_, record))| record)
+    }
+}
+
+impl<T: Ord> Default for Ends<T> {
+    fn default() -> Self {
+        Self(BinaryHeap::new())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 
 /// A name was empty, too long, or held a character that names may not hold.
@@ -38,7 +39,9 @@ macro_rules! name {
         #[doc = concat!("1 to ", $max, " printable ASCII characters; no space, `\"` or `\\`. Cheap to clone.")]
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        // Up to 15 bytes stand in the name itself: ids, mostly, which neither take an allocation nor
+        // share a count of references with other threads.
+        pub struct $name(EcoString);
 
         impl $name {
             /// Checks the text and takes it.
@@ -303,6 +306,11 @@ impl Scope {
         }
     }
 
+    /// The scope whose text a record in this process has kept.
+    pub(crate) fn of_record(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The names, sorted and separated by one space.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -409,6 +417,11 @@ impl HostClaims {
             return Err(InvalidHostClaims::TooLong);
         }
         Ok(Self(compact.into()))
+    }
+
+    /// The claims whose text a record in this process has kept.
+    pub(crate) fn of_record(json: &str) -> Self {
+        Self(json.into())
     }
 
     /// The object as compact JSON, braces included.

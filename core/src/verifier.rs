@@ -3,18 +3,24 @@
 use std::{
     fmt,
     marker::PhantomData,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use time::OffsetDateTime;
 
 use crate::{
     claims::{Claims, TokenType},
+    id::Epoch,
     instant::{Lifetime, Timestamp},
-    jws::{self, Expectation, TokenError},
+    jws::{self, Expectation, Opened, TokenError},
     keys::KeySet,
     model::{Audience, Issuer, Status, Tenant},
 };
+#[cfg(feature = "cache")]
+use crate::{passed::Passed, secret::SecretDigest};
 
 /// Checks access tokens by signature and claims alone (RFC 9068 §4).
 ///
@@ -53,6 +59,9 @@ pub struct Verifier {
     audience: Audience,
     tenant: Option<Tenant>,
     leeway: Leeway,
+    epoch: AtomicI64,
+    #[cfg(feature = "cache")]
+    passed: Option<Passed>,
 }
 
 /// What a [`Verifier`] is made of.
@@ -76,7 +85,38 @@ impl Verifier {
     #[must_use]
     pub fn new(parts: VerifierParts) -> Self {
         let VerifierParts { keys, issuer, audience, leeway, tenant } = parts;
-        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience, tenant, leeway }
+        Self {
+            keys: RwLock::new(Arc::new(keys)),
+            issuer,
+            audience,
+            tenant,
+            leeway,
+            epoch: AtomicI64::new(Timestamp::MIN.as_millis()),
+            #[cfg(feature = "cache")]
+            passed: None,
+        }
+    }
+
+    /// The same verifier, which remembers up to so many tokens that have passed: one that comes
+    /// again is not checked against its key again, for a fiftieth of the cost.
+    ///
+    /// It is known by the SHA-256 of its whole text, so that whatever differs from it in one bit is
+    /// another token. Everything that can have changed is judged as if it came for the first time:
+    /// whether its key is still in the set, the epoch, `exp`, tenant, status. What is remembered is
+    /// only what passed, about half a kilobyte each; where there is no room, the least used goes.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn remembering(self, tokens: std::num::NonZeroUsize) -> Self {
+        Self { passed: Some(Passed::new(tokens)), ..self }
+    }
+
+    /// Refuses every token that was issued before this epoch, as the engine does that returned it
+    /// ([`Engine::raise_epoch`](crate::Engine::raise_epoch)). It never falls.
+    ///
+    /// A token tells whole seconds only, and the second of the epoch itself is refused: a token that
+    /// was issued in it, after the epoch, is refused too.
+    pub fn raise_epoch(&self, epoch: Epoch) {
+        self.epoch.fetch_max(epoch.0.as_millis(), Ordering::AcqRel);
     }
 
     /// Takes a newly fetched key set in place of the one it has; tokens that are being checked at
@@ -100,14 +140,56 @@ impl Verifier {
     ) -> Result<Verified<S>, TokenError> {
         let now = Timestamp::from(now);
         let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
-        let (token_type, claims) = jws::open(token, &keys)?;
-        if token_type != TokenType::Access {
-            return Err(TokenError::Typ);
+        #[cfg(feature = "cache")]
+        if let Some(passed) = &self.passed {
+            return self.verify_remembering(passed, token, &keys, now);
         }
+        self.judge(self.open(token, &keys, now)?.claims, now)
+    }
+
+    #[cfg(feature = "cache")]
+    fn verify_remembering<S: Requirement>(
+        &self,
+        passed: &Passed,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Verified<S>, TokenError> {
+        if token.len() > jws::MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let digest = SecretDigest::of(token.as_bytes());
+        if let Some(claims) = passed.find(digest, keys) {
+            return self.judge(claims, now);
+        }
+        let opened = self.open(token, keys, now)?;
+        let verified = self.judge(opened.claims.clone(), now)?;
+        passed.add(digest, opened);
+        Ok(verified)
+    }
+
+    /// The signature, and the form of the claims.
+    fn open(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Opened, TokenError> {
+        let opened = jws::open(token, keys, now, self.leeway)?;
+        match opened.token_type {
+            TokenType::Access => Ok(opened),
+            TokenType::Auth => Err(TokenError::Typ),
+        }
+    }
+
+    /// Whatever is judged each time that a token comes.
+    fn judge<S: Requirement>(
+        &self,
+        claims: Claims,
+        now: Timestamp,
+    ) -> Result<Verified<S>, TokenError> {
         let Self { issuer, audience, leeway, .. } = self;
         Expectation { issuer, audience, leeway: *leeway }.check(&claims, now)?;
         if self.tenant.as_ref().is_some_and(|tenant| *tenant != claims.tenant) {
             return Err(TokenError::Tenant);
+        }
+        if claims.issued_at.as_millis() < self.epoch.load(Ordering::Acquire) {
+            return Err(TokenError::Epoch);
         }
         if !S::is_met_by(claims.status_at(now)) {
             return Err(TokenError::InsufficientStatus);

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::ops::{AddAssign, Sub};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::Verifier as _;
 use mintage::{Algorithm, InvalidKey, KeySet, Signature, SigningKey, VerifyingKey};
@@ -109,15 +111,74 @@ fn a_signature_whose_r_has_a_small_order_is_refused() {
     let (seed, message) = ([7; 32], b"message");
     let private = ed25519_dalek::SigningKey::from_bytes(&seed);
     let public = private.verifying_key();
-    // R is the neutral element, so S must be k·a, where k = SHA-512(R ‖ A ‖ M): by doubling and
-    // adding, from the highest bit down.
+    // R is the neutral element, so S must be k·a, where k = SHA-512(R ‖ A ‖ M).
     let mut signature = [0; 64];
     signature[0] = 1;
+    let s = times(private.to_scalar(), &[&signature[..32], public.as_bytes(), message]);
+    signature[32..].copy_from_slice(s.as_bytes());
+
+    let lax = public.verify(message, &ed25519_dalek::Signature::from_bytes(&signature));
+    assert!(lax.is_ok(), "the equation holds");
+    let key = signing_key(&seed).verifying_key().clone();
+    assert!(!key.verify(message, &Signature::from_bytes(signature)));
+}
+
+/// The other seven need a key that has a part of small order itself, and so an owner who wants this.
+/// For each of them, the library's strict check is the judge.
+#[test]
+fn a_signature_with_any_r_of_small_order_is_refused() {
+    let private = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let point = |bytes: &[u8]| {
+        let bytes = bytes.try_into().unwrap();
+        ed25519_dalek::VerifyingKey::from_bytes(bytes).unwrap().to_edwards()
+    };
+    let eighth = point(&hex(SMALL_ORDER[4]));
+    let mixed = (private.verifying_key().to_edwards() + eighth).compress().to_bytes();
+    let lax = ed25519_dalek::VerifyingKey::from_bytes(&mixed).unwrap();
+    let ours = verifying_key(&mixed).unwrap();
+    for encoding in SMALL_ORDER {
+        // Where S is k·a, the equation asks that R be -k times the key's part of small order, which
+        // one message in eight fulfils.
+        let fits = (0_u32..1000).map(u32::to_be_bytes).find_map(|message| {
+            let mut signature = [0; 64];
+            signature[..32].copy_from_slice(&hex(encoding));
+            let s = times(private.to_scalar(), &[&signature[..32], &mixed, &message]);
+            signature[32..].copy_from_slice(s.as_bytes());
+            let fits = ed25519_dalek::Signature::from_bytes(&signature);
+            lax.verify(&message, &fits).is_ok().then_some((message, fits))
+        });
+        let (message, fits) = fits.unwrap();
+        assert!(lax.verify_strict(&message, &fits).is_err(), "{encoding}");
+        assert!(!ours.verify(&message, &Signature::from_bytes(fits.to_bytes())), "{encoding}");
+    }
+}
+
+/// The eight points of small order, each in its canonical encoding.
+const SMALL_ORDER: [&str; 8] = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+];
+
+#[test]
+fn every_key_of_small_order_is_refused() {
+    for encoding in SMALL_ORDER {
+        assert_eq!(verifying_key(&hex(encoding)), Err(InvalidKey::SmallOrder), "{encoding}");
+    }
+}
+
+/// SHA-512 of the parts, times `a`: by doubling and adding, from the highest bit down.
+fn times<S: Copy + Sub<Output = S> + AddAssign>(a: S, parts: &[&[u8]]) -> S {
     let mut k = Sha512::new();
-    for part in [&signature[..32], public.as_bytes(), message] {
+    for part in parts {
         k.update(part);
     }
-    let a = private.to_scalar();
+    #[expect(clippy::eq_op, reason = "it is zero, which has no name here")]
     let mut s = a - a;
     for byte in k.finalize().into_iter().rev() {
         for bit in (0..8).rev() {
@@ -127,29 +188,7 @@ fn a_signature_whose_r_has_a_small_order_is_refused() {
             }
         }
     }
-    signature[32..].copy_from_slice(s.as_bytes());
-
-    let lax = public.verify(message, &ed25519_dalek::Signature::from_bytes(&signature));
-    assert!(lax.is_ok(), "the equation holds");
-    let key = signing_key(&seed).verifying_key().clone();
-    assert!(!key.verify(message, &Signature::from_bytes(signature)));
-}
-
-/// The eight points of small order, each in its canonical encoding.
-#[test]
-fn every_key_of_small_order_is_refused() {
-    for encoding in [
-        "0100000000000000000000000000000000000000000000000000000000000000",
-        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        "0000000000000000000000000000000000000000000000000000000000000000",
-        "0000000000000000000000000000000000000000000000000000000000000080",
-        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
-        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
-    ] {
-        assert_eq!(verifying_key(&hex(encoding)), Err(InvalidKey::SmallOrder), "{encoding}");
-    }
+    s
 }
 
 fn verifying_key(bytes: &[u8]) -> Result<VerifyingKey, InvalidKey> {

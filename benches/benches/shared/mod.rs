@@ -3,13 +3,11 @@
 #![allow(dead_code, reason = "each measurement uses a part of it")]
 
 pub(crate) mod callers;
-pub(crate) mod figures;
 pub(crate) mod parties;
 
-use std::{env, error::Error, fs, process::ExitCode};
+use std::{env, fs, process::ExitCode};
 
-/// Why something could not be measured.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) use mintage_benches::{Failure, figures};
 
 /// Measures, and says so if that is impossible.
 pub(crate) fn run(name: &str, measure: impl Future<Output = Result<(), Failure>>) -> ExitCode {

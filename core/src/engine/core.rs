@@ -16,7 +16,7 @@ use crate::{
     grant::{Context, Mint, Slide},
     host::Resolution,
     instant::Timestamp,
-    jws::{self, Expectation},
+    jws::{self, Expectation, Opened},
     keys::{KeySet, SigningKey},
     model::{Audience, Client, Credential, Identity, Issuer, Tenant},
     policy::TokenLifetime,
@@ -163,8 +163,9 @@ impl Core {
         cx: &Context,
     ) -> Result<(TokenType, Claims), Error> {
         let keys = self.verifying_keys(cx.now).await?;
-        let (token_type, claims) =
-            jws::open(bearer.expose(), &keys).map_err(Unauthenticated::Token)?;
+        let leeway = Leeway::default();
+        let Opened { token_type, claims, .. } =
+            jws::open(bearer.expose(), &keys, cx.now, leeway).map_err(Unauthenticated::Token)?;
         if claims.tenant != client.tenant {
             return Err(Unauthenticated::OtherTenant.into());
         }
@@ -172,11 +173,7 @@ impl Core {
             return Err(Unauthenticated::OtherClient.into());
         }
         let realm = self.realm(&client.tenant)?;
-        let expectation = Expectation {
-            issuer: &realm.issuer,
-            audience: &realm.audience,
-            leeway: Leeway::default(),
-        };
+        let expectation = Expectation { issuer: &realm.issuer, audience: &realm.audience, leeway };
         expectation.check(&claims, cx.now).map_err(Unauthenticated::Token)?;
         Ok((token_type, claims))
     }

@@ -2,26 +2,30 @@
 
 use std::{fmt, time::Duration};
 
-use super::Failure;
+use crate::Failure;
 
 /// One run: so many operations at that rate, and how long each took, in order of length.
 #[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) count: u32,
+pub struct Run {
+    /// How many operations it made.
+    pub count: u32,
     /// A second.
-    pub(crate) rate: f64,
+    pub rate: f64,
     latencies: Vec<Duration>,
 }
 
 impl Run {
-    pub(crate) fn new(count: u32, rate: f64, mut latencies: Vec<Duration>) -> Self {
+    /// So many operations at that rate, which took so long each.
+    #[must_use]
+    pub fn new(count: u32, rate: f64, mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         Self { count, rate, latencies }
     }
 
     /// In microseconds, the time that so many in a hundred did not exceed; not a number where no
     /// operation was timed by itself.
-    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         let latency = rank.checked_sub(1).and_then(|index| self.latencies.get(index));
         latency.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e6)
@@ -30,13 +34,15 @@ impl Run {
 
 /// What a ratio should come to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Goal {
+pub enum Goal {
+    /// So much, or more.
     AtLeast(f64),
+    /// So much, or less.
     AtMost(f64),
 }
 
 /// Says what the rounds came to.
-pub(crate) fn figure(name: &str, rounds: impl Iterator<Item = f64>) {
+pub fn figure(name: &str, rounds: impl Iterator<Item = f64>) {
     println!("{name:<NAMES$} {:.1}", Series::of(rounds));
 }
 
@@ -44,11 +50,7 @@ pub(crate) fn figure(name: &str, rounds: impl Iterator<Item = f64>) {
 ///
 /// # Errors
 /// Where a round gave no number: then nothing was measured.
-pub(crate) fn target(
-    name: &str,
-    goal: Goal,
-    rounds: impl Iterator<Item = f64>,
-) -> Result<(), Failure> {
+pub fn target(name: &str, goal: Goal, rounds: impl Iterator<Item = f64>) -> Result<(), Failure> {
     let series = Series::of(rounds);
     let reached = series.median();
     if !series.0.iter().all(|figure| figure.is_finite()) || !reached.is_finite() {

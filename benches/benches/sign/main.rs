@@ -1,0 +1,77 @@
+//! An access token, minted and verified, beside the bare Ed25519 signature over the same bytes.
+//!
+//! What lies between the two is JSON, base64 and judging the claims. Every token that is measured
+//! is accepted by a verifier, and every refusal is the right one, before anything is timed.
+//!
+//! It prints the figures, and then `TARGET <name> reached=<x> goal=<op><y> ok|MISSED`. A target that
+//! is missed is no failure. `MINTAGE_BENCH_QUICK=1` only shows that it works.
+
+mod load;
+mod refusals;
+
+use std::{hint::black_box, num::NonZeroUsize, process::ExitCode};
+
+use ed25519_dalek::Signer as _;
+use mintage::AnyStatus;
+use mintage_benches::{
+    Failure, Turns, by_turns,
+    figures::{Goal, figure, target},
+    tokens::{NOW, Sample, minted},
+};
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("sign: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<(), Failure> {
+    let (sample, turns) = (Sample::new()?, Turns::wanted());
+    println!("a token of {} bytes", sample.token.expose().len());
+    mint(&sample, turns)?;
+    verify(&sample, turns)?;
+    refusals::measure(&sample, turns)?;
+    load::measure(&sample, turns)
+}
+
+fn mint(sample: &Sample, turns: Turns) -> Result<(), Failure> {
+    let signed = sample.signed();
+    if minted(&sample.claims, &sample.key)?.expose() != sample.token.expose() {
+        return Err("the same claims are another token".into());
+    }
+    let rounds = by_turns(
+        turns,
+        [&mut || _ = black_box(sample.raw.sign(black_box(signed))), &mut || {
+            drop(black_box(minted(black_box(&sample.claims), &sample.key)))
+        }],
+    );
+    figure("raw signature, ns", rounds.iter().map(|[raw, _]| *raw));
+    figure("mint, ns", rounds.iter().map(|[_, ours]| *ours));
+    target("mint", Goal::AtMost(1.08), rounds.iter().map(|[raw, ours]| ours / raw))
+}
+
+fn verify(sample: &Sample, turns: Turns) -> Result<(), Failure> {
+    let (token, now, verifier) = (sample.token.expose(), NOW.into(), sample.verifier());
+    let (public, signed) = (sample.raw.verifying_key(), sample.signed());
+    let signature = sample.raw.sign(signed);
+    public.verify_strict(signed, &signature)?;
+    let remembering = sample.verifier().remembering(NonZeroUsize::MIN.saturating_add(9_999));
+    remembering.verify::<AnyStatus>(token, now)?;
+    let rounds = by_turns(
+        turns,
+        [
+            &mut || drop(black_box(public.verify_strict(black_box(signed), &signature))),
+            &mut || drop(black_box(verifier.verify::<AnyStatus>(black_box(token), now))),
+            &mut || drop(black_box(remembering.verify::<AnyStatus>(black_box(token), now))),
+        ],
+    );
+    figure("raw strict verify, ns", rounds.iter().map(|[raw, ..]| *raw));
+    figure("verify, ns", rounds.iter().map(|[_, first, _]| *first));
+    figure("verify, remembered, ns", rounds.iter().map(|[.., again]| *again));
+    target("verify", Goal::AtMost(1.08), rounds.iter().map(|[raw, first, _]| first / raw))?;
+    target("verify_cached", Goal::AtMost(0.02), rounds.iter().map(|[raw, _, again]| again / raw))
+}

@@ -1,0 +1,190 @@
+//! An engine on the store in memory, with a host that says yes to everything.
+
+use std::{
+    collections::HashMap,
+    num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
+};
+
+use mintage::{
+    Algorithm, AnyStatus, Attempt, Audience, Client, ClientId, Clock as _, Credential,
+    CredentialId, CredentialType, Engine, Exchange, Exchanged, GrantId, Identity, IdentityId,
+    IdentityResolver, IdentityType, IssueOneTime, Issuer, KeyProvider as _, KeyRing, KeySet,
+    Leeway, Lifetime, Listing, LookupError, MemoryStore, OneTimeToken, Page, Parts, Policy, Realm,
+    Resolution, SecretText, SigningKey, Status, SystemClock, Tenant, TokenStore as _, TracingAudit,
+    Verifier, VerifierParts, async_trait,
+    grant::{Context, Mint, OnReplay, Redeem, Redemption},
+    test_util::{ImpatientTimer, StaticRegistry},
+};
+
+use crate::{
+    Failure,
+    tokens::{SEED, at_once},
+};
+
+/// An engine, and those who use it.
+#[derive(Debug)]
+pub struct World {
+    engine: Engine,
+    store: Arc<MemoryStore>,
+    client: Client,
+    identity: Identity,
+    realm: Realm,
+    key: SigningKey,
+    verifier: Verifier,
+}
+
+impl World {
+    /// A world whose store has room for so many records.
+    ///
+    /// # Errors
+    /// When the engine does not start.
+    pub fn new(records: u32) -> Result<Self, Failure> {
+        let records = NonZeroUsize::try_from(NonZeroU32::new(records).ok_or("no room")?)?;
+        let key = SigningKey::from_seed(&SEED, Algorithm::EdDsa);
+        let keys = Arc::new(KeyRing::fixed(key.clone()));
+        let store = Arc::new(MemoryStore::new(records, SystemClock.now()));
+        let client = Client { id: ClientId::new("acme-web")?, tenant: Tenant::new("acme")? };
+        let realm = Realm {
+            issuer: Issuer::new("https://login.acme.example")?,
+            audience: Audience::new("https://api.acme.example")?,
+        };
+        let now = SystemClock.now().into();
+        let verifier = Verifier::new(VerifierParts {
+            tenant: Some(client.tenant.clone()),
+            keys: KeySet::clone(&*at_once(keys.verifying_keys(now))??),
+            issuer: realm.issuer.clone(),
+            audience: realm.audience.clone(),
+            leeway: Leeway::default(),
+        });
+        let parts = Parts {
+            store: store.clone(),
+            keys,
+            identities: Arc::new(Everyone),
+            clients: Arc::new(StaticRegistry::default()),
+            clock: Arc::new(SystemClock),
+            timer: Arc::new(ImpatientTimer),
+            audit: Arc::new(TracingAudit),
+            // Storing many takes longer than a minute.
+            policy: Policy { one_time: Lifetime::from_hours(1), ..Policy::default() },
+            tenants: HashMap::from([(client.tenant.clone(), realm.clone())]),
+        };
+        Ok(Self {
+            engine: at_once(Engine::start(parts))??,
+            store,
+            identity: Identity::new(IdentityType::Corporate, IdentityId::new("5001")?),
+            client,
+            realm,
+            key,
+            verifier,
+        })
+    }
+
+    /// How many records the store holds.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Issues a one-time token to the person of that number.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn issue(&self, person: u32) -> Result<OneTimeToken, Failure> {
+        let credential =
+            Credential::new(CredentialType::Root, CredentialId::new(&person.to_string())?);
+        let wanted = IssueOneTime::new(credential, self.identity.clone(), Status::SteppedUp);
+        Ok(at_once(self.engine.issue_one_time(&self.client, wanted))??.token)
+    }
+
+    /// Exchanges a one-time token: all that the engine does for it, from text to text.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn exchange(&self, token: SecretText) -> Result<Exchanged, Failure> {
+        let mut exchange = Exchange::new(self.client.clone(), self.identity.clone());
+        exchange.token = Some(token);
+        Ok(at_once(self.engine.exchange(exchange))??)
+    }
+
+    /// Redeems a one-time token in the store alone, and mints nothing.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn redeem(&self, token: &OneTimeToken, cx: &Context) -> Result<(), Failure> {
+        let redeem = Redeem {
+            id: token.id(),
+            secret: token.secret_digest(),
+            tenant: self.client.tenant.clone(),
+            client: self.client.id.clone(),
+            identity: self.identity.clone(),
+            resolved: false,
+            attempt: Attempt::from_bytes(*token.secret_digest().as_bytes()),
+            mint: Mint {
+                idle: Lifetime::from_mins(5),
+                absolute: Lifetime::from_mins(60),
+                key: self.key.key_ref(),
+                issuer: self.realm.issuer.clone(),
+                audience: self.realm.audience.clone(),
+                scope: None,
+            },
+            on_replay: OnReplay::Revoke,
+        };
+        match at_once(self.store.redeem(&redeem, cx))?? {
+            Redemption::Redeemed { retried: false, .. } => Ok(()),
+            other => Err(format!("not redeemed: {other:?}").into()),
+        }
+    }
+
+    /// What the store judges by now.
+    ///
+    /// # Errors
+    /// When the store does not tell its epoch.
+    pub fn context(&self) -> Result<Context, Failure> {
+        let now = SystemClock.now().into();
+        Ok(Context {
+            now,
+            epoch: at_once(self.store.epoch(now))??,
+            max_skew: Lifetime::from_secs(5),
+            retry_window: Lifetime::from_secs(30),
+        })
+    }
+
+    /// Makes sure that this is a good access token of that grant.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self, token: &str, grant: GrantId) -> Result<(), Failure> {
+        let verified = self.verifier.verify::<AnyStatus>(token, SystemClock.now())?;
+        if verified.claims().id == grant {
+            Ok(())
+        } else {
+            Err("the token is another grant's".into())
+        }
+    }
+}
+
+/// Every credential is linked to every identity.
+#[derive(Debug)]
+struct Everyone;
+
+#[async_trait]
+impl IdentityResolver for Everyone {
+    async fn identities(
+        &self,
+        _: &Tenant,
+        _: &Credential,
+        _: Page,
+    ) -> Result<Listing, LookupError> {
+        Ok(Listing::Identities { identities: Vec::new(), count: 0 })
+    }
+
+    async fn resolve(
+        &self,
+        _: &Tenant,
+        _: &Credential,
+        _: &Identity,
+    ) -> Result<Resolution, LookupError> {
+        Ok(Resolution::Linked)
+    }
+}
