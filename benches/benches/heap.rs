@@ -31,8 +31,8 @@ fn allocations() -> Result<(), Failure> {
     let (token, now) = (sample.token.expose(), NOW.into());
     let verifier = remembering(&sample);
     let verify = || {
-        let verified = verifier.verify::<AnyStatus>(black_box(token), now);
-        assert!(verified.is_ok(), "a good token");
+        let outcome = verifier.verify::<AnyStatus>(black_box(token), now);
+        assert!(outcome.is_ok(), "a good token");
     };
     let mint = measure(|| drop(black_box(minted(&sample.claims, &sample.key)))).count_total;
     let first = measure(verify).count_total;

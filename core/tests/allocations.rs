@@ -1,6 +1,6 @@
 //! How often the heap is asked: counted, so that what costs more is seen.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
     num::NonZeroUsize,

@@ -46,7 +46,7 @@ fn mint(sample: &Sample, turns: Turns) -> Result<(), Failure> {
     let rounds = by_turns(
         turns,
         [&mut || _ = black_box(sample.raw.sign(black_box(signed))), &mut || {
-            drop(black_box(minted(black_box(&sample.claims), &sample.key)))
+            drop(black_box(minted(black_box(&sample.claims), &sample.key)));
         }],
     );
     figure("raw signature, ns", rounds.iter().map(|[raw, _]| *raw));
