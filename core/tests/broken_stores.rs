@@ -97,6 +97,7 @@ caught! {
     PurgesByTheFirstEnd by a_spent_token_is_kept_as_long_as_what_it_bought;
     PurgesWithoutLimit by purging_keeps_to_its_limit;
     PurgesNothing by purging_drops_what_is_due_and_nothing_else;
+    KeepsWhatWasSpent by what_was_purged_is_unknown_whatever_it_was;
     EpochStandsStill by the_epoch_only_grows;
 }
 

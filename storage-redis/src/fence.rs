@@ -1,7 +1,10 @@
 //! The epoch, and the fence behind it: has another server taken a primary's place?
 
+use std::time::Duration;
+
 use mintage::{Change, Epoch, StoreError, Timestamp};
 use redis::{Value, cmd};
+use tokio::task::JoinSet;
 
 use crate::{
     line::field,
@@ -31,31 +34,38 @@ pub(crate) async fn epoch(
     now: Timestamp,
     on_failover: OnFailover,
 ) -> Result<Epoch, StoreError> {
-    let map = shards.map();
-    let mut primaries = Vec::new();
-    for node in &map.nodes {
-        primaries.extend(identify(shards, node).await);
+    let mut map = shards.map();
+    let is_elsewhere = shards.is_elsewhere().await;
+    let mut told = identify(&map.nodes, shards.patience()).await;
+    if is_elsewhere || told.contains(&Told::Replica) {
+        shards.reconnect(&map).await;
+        map = shards.map();
+        told = identify(&map.nodes, shards.patience()).await;
     }
-    primaries.truncate(255);
+    let primaries = told.iter().filter_map(|told| match told {
+        Told::Primary(primary) => Some(primary),
+        Told::Replica | Told::Nothing => None,
+    });
+    let primaries: Vec<_> = primaries.take(255).collect();
     let mut event = Writer::new();
     event.instant(now).byte((on_failover == OnFailover::RaiseEpoch).into());
     event.byte(primaries.len().to_le_bytes()[0]);
-    for Primary { run, id, former } in &primaries {
+    for Primary { run, id, former } in primaries {
         event.fixed(run).fixed(id).fixed(former);
     }
     let script = &shards.scripts.epoch;
-    let bytes = shards.run(script, &[shards.keys.epoch()], &event.done(), true).await?;
-    let told = match Reply::of(&bytes)? {
-        Reply::Made(told) | Reply::Read(told) => told,
+    let ran = shards.run(script, &[shards.keys.epoch()], &event.done(), true).await?;
+    let answer = match Reply::of(&ran.bytes)? {
+        Reply::Made(answer) | Reply::Read(answer) => answer,
         Reply::Word("replaced") => {
             let replaced = "a primary answers whose place another has taken";
             return Err(StoreError::new(Change::Unchanged, replaced));
         }
         Reply::Again(_) | Reply::Word(_) => return Err(Unreadable("answer").into()),
     };
-    let mut told = Reader::new(told);
-    let epoch = Epoch(told.instant("epoch")?);
-    if told.byte("event")? == 1 {
+    let mut answer = Reader::new(answer);
+    let epoch = Epoch(answer.instant("epoch")?);
+    if answer.byte("event")? == 1 {
         let done = match on_failover {
             OnFailover::RaiseEpoch => "all that was issued before is refused",
             OnFailover::Report => "nothing is done about it",
@@ -66,6 +76,7 @@ pub(crate) async fn epoch(
              lost; {done}"
         );
     }
+    ran.acknowledged()?;
     Ok(epoch)
 }
 
@@ -74,32 +85,53 @@ pub(crate) async fn raise(shards: &Shards, now: Timestamp) -> Result<Epoch, Stor
     let mut event = Writer::new();
     event.instant(now);
     let script = &shards.scripts.raise_epoch;
-    let bytes = shards.run(script, &[shards.keys.epoch()], &event.done(), true).await?;
-    match Reply::of(&bytes)? {
+    let ran = shards.run(script, &[shards.keys.epoch()], &event.done(), true).await?;
+    match Reply::of(&ran.acknowledged()?)? {
         Reply::Made(told) => Ok(Epoch(Reader::new(told).instant("epoch")?)),
         _ => Err(Unreadable("answer").into()),
     }
 }
 
-/// Nothing where it does not tell: what is not asked does not pass for gone, unless a stranger is there.
-async fn identify(shards: &Shards, node: &Node) -> Option<Primary> {
-    // All in one answer: of two, a restart might come between.
-    match shards.ask(node, cmd("INFO")).await {
-        Ok(Value::BulkString(info)) => primary(&String::from_utf8_lossy(&info)),
-        _ => None,
-    }
+/// What a server says it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Primary(Primary),
+    Replica,
+    /// It does not tell. What is not asked does not pass for gone, unless a stranger is there.
+    Nothing,
 }
 
-fn primary(info: &str) -> Option<Primary> {
-    if field(info, "role") != Some("master") {
-        return None;
+/// Asks all of them at the same time.
+async fn identify(nodes: &[Node], patience: Duration) -> Vec<Told> {
+    let mut asked = JoinSet::new();
+    for node in nodes {
+        let node = node.clone();
+        // All in one answer: of two, a restart might come between.
+        asked.spawn(async move { node.ask(cmd("INFO"), patience).await });
     }
-    let id = |text: Option<&str>| text.and_then(decoded);
-    Some(Primary {
-        run: id(field(info, "run_id")).unwrap_or_default(),
-        id: id(field(info, "master_replid"))?,
-        former: id(field(info, "master_replid2")).unwrap_or_default(),
-    })
+    let mut told = Vec::with_capacity(nodes.len());
+    while let Some(answer) = asked.join_next().await {
+        told.push(match answer {
+            Ok(Ok(Value::BulkString(info))) => Told::of(&String::from_utf8_lossy(&info)),
+            _ => Told::Nothing,
+        });
+    }
+    told
+}
+
+impl Told {
+    fn of(info: &str) -> Self {
+        let id = |name| field(info, name).and_then(decoded);
+        match (field(info, "role"), id("master_replid")) {
+            (Some("slave"), _) => Self::Replica,
+            (Some("master"), Some(own)) => Self::Primary(Primary {
+                run: id("run_id").unwrap_or_default(),
+                id: own,
+                former: id("master_replid2").unwrap_or_default(),
+            }),
+            _ => Self::Nothing,
+        }
+    }
 }
 
 fn decoded(hex: &str) -> Option<[u8; ID]> {
@@ -126,9 +158,10 @@ mod tests {
             "01".repeat(ID),
             "00".repeat(ID)
         );
-        let found = primary(&format!("{server}{replication}"));
-        assert_eq!(found, Some(Primary { run: [0xab; ID], id: [1; ID], former: [0; ID] }));
-        assert_eq!(primary(&replication.replace("master\r", "slave\r")), None);
-        assert_eq!(primary("role:master\r\n"), None);
+        let found = Told::of(&format!("{server}{replication}"));
+        let primary = Primary { run: [0xab; ID], id: [1; ID], former: [0; ID] };
+        assert_eq!(found, Told::Primary(primary));
+        assert_eq!(Told::of(&replication.replace("master\r", "slave\r")), Told::Replica);
+        assert_eq!(Told::of("role:master\r\n"), Told::Nothing);
     }
 }

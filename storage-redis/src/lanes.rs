@@ -45,6 +45,8 @@ pub(crate) struct Lanes {
     /// How many wait or have been sent.
     under_way: AtomicUsize,
     closed: AtomicBool,
+    /// How often the connections were left for new ones.
+    reconnections: AtomicUsize,
     wake: Notify,
     limits: Limits,
 }
@@ -112,6 +114,7 @@ impl Lanes {
             waiting: Mutex::default(),
             under_way: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            reconnections: AtomicUsize::new(0),
             wake: Notify::new(),
             limits,
         }
@@ -128,12 +131,15 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let (stage, arrived) = (Arc::clone(stage), Instant::now());
         let call = Call { command, asking, writes, stage, arrived, answer };
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Fault::unchanged("the node has left the cluster", Then::Elsewhere));
-        }
         self.under_way.fetch_add(1, Ordering::AcqRel);
         let counted = Counted(&self.under_way);
-        lock(&self.waiting).push_back(call);
+        {
+            let mut waiting = lock(&self.waiting);
+            if self.closed.load(Ordering::Acquire) {
+                return Err(Fault::unchanged("the node has left the cluster", Then::Elsewhere));
+            }
+            waiting.push_back(call);
+        }
         // Whoever has worked last is still warm.
         self.wake.notify_last();
         let answer = answered.await;
@@ -145,16 +151,29 @@ impl Lanes {
 
     /// No call is taken any more; what waits is still carried out.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        {
+            // Who has found them open is among those who wait.
+            let _waiting = lock(&self.waiting);
+            self.closed.store(true, Ordering::Release);
+        }
         self.wake.notify_waiters();
         self.wake.notify_one();
     }
 
+    /// No connection that there is now is used again.
+    pub(crate) fn reconnect(&self) {
+        self.reconnections.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// One worker's life: until the lanes are closed and empty.
     pub(crate) async fn work(self: Arc<Self>, mut line: Line) {
-        let mut company = false;
+        let (mut company, mut reconnections) = (false, 0);
         while let Some(calls) = self.next(&mut line, company).await {
             company = calls.len() > 1;
+            let wanted = self.reconnections.load(Ordering::Acquire);
+            if wanted != std::mem::replace(&mut reconnections, wanted) {
+                line.drop_connection();
+            }
             let patience = line.patience(self.limits.deadline);
             let ready = match timeout(patience, line.ready()).await {
                 Ok(ready) => ready.map_err(|fault| (fault, false)),
@@ -210,10 +229,11 @@ impl Lanes {
                 // Many have just been answered: those who come back at once may come along.
                 yield_now().await;
             }
+            let closed = self.closed.load(Ordering::Acquire);
             if let Some(calls) = self.take() {
                 return Some(calls);
             }
-            if self.closed.load(Ordering::Acquire) {
+            if closed {
                 return None;
             }
             poll_fn(|cx| {

@@ -82,8 +82,8 @@ impl Trunk {
         }
     }
 
-    /// The server that is the target now.
-    async fn find(&self, target: &Target) -> Result<Host, Fault> {
+    /// The server that is the target now. Each sentinel is given so long to say it.
+    pub(crate) async fn find(&self, target: &Target, patience: Duration) -> Result<Host, Fault> {
         let (sentinels, service) = match target {
             Target::Server(host) => return Ok(host.clone()),
             Target::Primary { sentinels, service } => (sentinels, service),
@@ -97,8 +97,7 @@ impl Trunk {
                 question.arg("GET-MASTER-ADDR-BY-NAME").arg(&**service);
                 connection.ask(question).await
             };
-            // One that hangs leaves time for the others.
-            match timeout(self.deadline / 4, asked).await {
+            match timeout(patience, asked).await {
                 Ok(Ok(answer)) => {
                     let answer: Option<(String, u16)> =
                         redis::from_redis_value(answer).unwrap_or_default();
@@ -208,7 +207,8 @@ impl Line {
     }
 
     async fn connect(&mut self) -> Result<Connection, Fault> {
-        let host = self.trunk.find(&self.target).await?;
+        // A sentinel that hangs leaves time for the others.
+        let host = self.trunk.find(&self.target, self.trunk.deadline / 4).await?;
         let mut connection = self.trunk.connect(&host).await?;
         // A server that hangs has answered nothing so far: nothing is sent to it in vain.
         let mut question = cmd("INFO");

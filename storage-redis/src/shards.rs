@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -46,6 +47,8 @@ pub(crate) struct Shards {
     pub(crate) scripts: Scripts,
     pub(crate) keys: Keys,
     place: Place,
+    /// Whom sentinels named last.
+    named: Mutex<Option<Host>>,
     map: RwLock<Arc<Map>>,
     /// One changes the map at a time.
     looking: AsyncMutex<()>,
@@ -83,6 +86,7 @@ impl Shards {
             scripts,
             keys: Keys::new(settings.prefix.clone()),
             place: address.place.clone(),
+            named: Mutex::default(),
             map: RwLock::default(),
             looking: AsyncMutex::new(()),
             under_way: AtomicUsize::new(0),
@@ -92,9 +96,10 @@ impl Shards {
         };
         match &address.place {
             Place::Server(host) => shards.alone(host.clone(), &Target::Server(host.clone())),
-            Place::Sentinels(hosts, service) => {
-                let (sentinels, service) = (hosts.clone().into(), service.as_str().into());
-                shards.alone(hosts[0].clone(), &Target::Primary { sentinels, service });
+            Place::Sentinels(hosts, _) => {
+                if let Some(target) = sentinels(&address.place) {
+                    shards.alone(hosts[0].clone(), &target);
+                }
             }
             Place::Cluster(_) => {
                 shards.look(&shards.map(), None).await?;
@@ -161,8 +166,8 @@ impl Shards {
         let shard = self.keys.shard(operation.locator());
         let keys = operation.keys(&shard);
         let event = operation.event(cx, purged);
-        let bytes = self.run(O::script(&self.scripts), &keys, &event, O::WRITES).await?;
-        Ok(operation.conclude(cx, Reply::of(&bytes)?)?)
+        let ran = self.run(O::script(&self.scripts), &keys, &event, O::WRITES).await?;
+        Ok(operation.conclude(cx, Reply::of(&ran.acknowledged()?)?)?)
     }
 
     /// Runs a script, within the deadline.
@@ -172,7 +177,7 @@ impl Shards {
         keys: &[Vec<u8>],
         event: &[u8],
         writes: bool,
-    ) -> Result<Vec<u8>, StoreError> {
+    ) -> Result<Ran, StoreError> {
         let _admitted = self.admit()?;
         let stage = Arc::new(Stage::default());
         let _waiting = Waiting(Arc::clone(&stage));
@@ -193,9 +198,9 @@ impl Shards {
         writes: bool,
         stage: &Arc<Stage>,
         until: Instant,
-    ) -> Result<Vec<u8>, StoreError> {
+    ) -> Result<Ran, StoreError> {
         let slot = keys.first().map_or(0, |key| self.slot(key));
-        let (mut loaded, mut redirections, mut pause) = (false, 0, PAUSE);
+        let (mut loaded, mut redirections, mut pause) = (None, 0, PAUSE);
         let mut redirected: Option<(Node, bool)> = None;
         loop {
             let map = self.map();
@@ -205,8 +210,8 @@ impl Shards {
             };
             let command = command(script, keys, event);
             let answer = node.lanes.send(command, asking, writes, stage).await;
-            let fault = match bytes(answer, writes)? {
-                Ok(bytes) => return Ok(bytes),
+            let fault = match Ran::of(answer, writes)? {
+                Ok(ran) => return Ok(ran),
                 Err(fault) => fault,
             };
             if fault.change == Change::MayHaveHappened || fault.then == Then::Tell {
@@ -215,10 +220,11 @@ impl Shards {
             stage.rewind();
             let elsewhere = !matches!(self.place, Place::Server(_));
             match &fault.then {
-                Then::Load if !loaded => {
+                Then::Load => {
                     self.load(&node, script).await?;
-                    loaded = true;
-                    continue;
+                    if loaded.replace(node.host.clone()).as_ref() != Some(&node.host) {
+                        continue;
+                    }
                 }
                 Then::Moved(to) => {
                     if let Some(to) = fault::told(to, &node.host) {
@@ -247,6 +253,7 @@ impl Shards {
             if redirected.is_some() && redirections <= REDIRECTIONS {
                 continue;
             }
+            self.open()?;
             // What is sent at the last moment may go unanswered, and is then not known to be undone.
             if Instant::now() + 2 * pause >= until {
                 return Err(fault.into());
@@ -265,29 +272,53 @@ impl Shards {
 
     /// Asks one primary, which changes nothing.
     pub(crate) async fn ask(&self, node: &Node, question: Cmd) -> Result<Value, Fault> {
-        let stage = Arc::new(Stage::default());
-        let _waiting = Waiting(Arc::clone(&stage));
-        let asked = node.lanes.send(question, false, false, &stage);
-        match timeout(self.limits.deadline, asked).await {
-            Ok(Ok(answered)) => match answered.value {
-                Value::ServerError(error) => Err(Fault::of(&error)),
-                value => Ok(value),
-            },
-            Ok(Err(fault)) => Err(fault),
-            Err(_) => Err(Fault::unreachable("no answer within the deadline")),
-        }
-        .map_err(Fault::of_question)
+        node.ask(question, self.limits.deadline).await
     }
 
-    fn admit(&self) -> Result<Admitted<'_>, StoreError> {
+    fn open(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::new(Change::Unchanged, "the store is closed"));
         }
+        Ok(())
+    }
+
+    fn admit(&self) -> Result<Admitted<'_>, StoreError> {
+        self.open()?;
         let admitted = Admitted(&self.under_way);
         if self.under_way.fetch_add(1, Ordering::AcqRel) >= self.waiting {
             return Err(StoreError::new(Change::Unchanged, "too many calls wait for the server"));
         }
         Ok(admitted)
+    }
+
+    // -----------------------------------------------------------------------------------------
+    // Who is a primary
+    // -----------------------------------------------------------------------------------------
+
+    /// How long one question of the fence may take: a node that hangs does not keep the epoch from
+    /// the others.
+    pub(crate) fn patience(&self) -> Duration {
+        self.limits.deadline / 4
+    }
+
+    /// Whether sentinels name another primary than before. A connection to the former one may live
+    /// on, and be served, for as long as they leave it what it was: some ten seconds.
+    pub(crate) async fn is_elsewhere(&self) -> bool {
+        let Some(target) = sentinels(&self.place) else { return false };
+        // Time for two of them, should one hang.
+        let found = self.trunk.find(&target, self.patience() / 2);
+        let Ok(Ok(host)) = timeout(self.patience(), found).await else { return false };
+        let mut named = lock(&self.named);
+        let former = named.replace(host);
+        former != *named
+    }
+
+    /// Leaves the connections that there are: whoever is the primary now is looked for.
+    pub(crate) async fn reconnect(&self, map: &Arc<Map>) {
+        for node in &map.nodes {
+            node.lanes.reconnect();
+        }
+        self.look(map, None).await.ok();
     }
 
     // -----------------------------------------------------------------------------------------
@@ -335,7 +366,8 @@ impl Shards {
             };
             match timeout(self.limits.deadline / 4, asked).await {
                 Ok(Ok(slots)) => {
-                    if self.draw(&map, &slots, host).is_some() {
+                    if let Some(ranges) = ranges(&slots, host) {
+                        self.draw(&map, &ranges);
                         return Ok(());
                     }
                     last = Fault::unchanged("the cluster is down", Then::Again);
@@ -348,34 +380,21 @@ impl Shards {
     }
 
     /// Draws the map that a node tells, and keeps the workers of whoever is still a primary.
-    fn draw(&self, old: &Map, told: &Value, by: &Host) -> Option<()> {
-        let Value::Array(ranges) = told else { return None };
+    fn draw(&self, old: &Map, told: &[Range]) {
         let mut map = Map { nodes: Vec::new(), slots: vec![u16::MAX; SLOTS] };
         let mut numbers = HashMap::new();
-        for range in ranges {
-            let Value::Array(range) = range else { return None };
-            let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..]
-            else {
-                return None;
-            };
-            let [name, Value::Int(port), ..] = &primary[..] else { return None };
-            let name = match name {
-                Value::BulkString(name) => std::str::from_utf8(name).ok()?,
-                _ => "",
-            };
-            let host = Host::told(name, u16::try_from(*port).ok()?, by);
-            let number = *numbers.entry(host.clone()).or_insert_with(|| {
-                let known = old.nodes.iter().find(|node| node.host == host).cloned();
+        for Range { slots, host } in told {
+            let number = *numbers.entry(host).or_insert_with(|| {
+                let known = old.nodes.iter().find(|node| node.host == *host).cloned();
                 let node =
                     known.unwrap_or_else(|| self.node(host.clone(), &Target::Server(host.clone())));
                 map.nodes.push(node);
                 map.nodes.len() - 1
             });
-            let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
-            map.slots.get_mut(first..=last)?.fill(u16::try_from(number).ok()?);
-        }
-        if map.nodes.is_empty() {
-            return None;
+            if let (Some(slots), Ok(number)) = (map.slots.get_mut(slots.clone()), number.try_into())
+            {
+                slots.fill(number);
+            }
         }
         for node in &old.nodes {
             if !numbers.contains_key(&node.host) {
@@ -383,7 +402,51 @@ impl Shards {
             }
         }
         self.set_map(map);
-        Some(())
+    }
+}
+
+/// Slots that are one primary's.
+struct Range {
+    slots: RangeInclusive<usize>,
+    host: Host,
+}
+
+/// The ranges that a node tells; nothing where it tells none, or something else.
+fn ranges(told: &Value, by: &Host) -> Option<Vec<Range>> {
+    let range = |range: &Value| {
+        let Value::Array(range) = range else { return None };
+        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else {
+            return None;
+        };
+        let [name, Value::Int(port), ..] = &primary[..] else { return None };
+        let name = match name {
+            Value::BulkString(name) => std::str::from_utf8(name).ok()?,
+            _ => "",
+        };
+        let host = Host::told(name, u16::try_from(*port).ok()?, by);
+        let slots = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
+        (*slots.end() < SLOTS).then_some(Range { slots, host })
+    };
+    let Value::Array(told) = told else { return None };
+    let ranges: Vec<_> = told.iter().map(range).collect::<Option<_>>()?;
+    (!ranges.is_empty()).then_some(ranges)
+}
+
+impl Node {
+    /// Asks it, which changes nothing, and waits for so long.
+    pub(crate) async fn ask(&self, question: Cmd, patience: Duration) -> Result<Value, Fault> {
+        let stage = Arc::new(Stage::default());
+        let _waiting = Waiting(Arc::clone(&stage));
+        let asked = self.lanes.send(question, false, false, &stage);
+        match timeout(patience, asked).await {
+            Ok(Ok(answered)) => match answered.value {
+                Value::ServerError(error) => Err(Fault::of(&error)),
+                value => Ok(value),
+            },
+            Ok(Err(fault)) => Err(fault),
+            Err(_) => Err(Fault::unreachable("no answer within the deadline")),
+        }
+        .map_err(Fault::of_question)
     }
 }
 
@@ -404,6 +467,17 @@ struct Admitted<'a>(&'a AtomicUsize);
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The primary as sentinels name it.
+fn sentinels(place: &Place) -> Option<Target> {
+    match place {
+        Place::Sentinels(hosts, service) => Some(Target::Primary {
+            sentinels: hosts.clone().into(),
+            service: service.as_str().into(),
+        }),
+        Place::Server(_) | Place::Cluster(_) => None,
     }
 }
 
@@ -431,21 +505,36 @@ fn command(script: &Script, keys: &[Vec<u8>], event: &[u8]) -> Cmd {
     command
 }
 
-/// What a script has answered, or why it could not.
-fn bytes(answer: Answer, writes: bool) -> Result<Result<Vec<u8>, Fault>, StoreError> {
-    let answered = match answer {
-        Ok(answered) => answered,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    match answered.value {
-        Value::BulkString(bytes) => {
-            if writes && answered.behind && Reply::has_written(&bytes) {
-                let behind = "too few replicas have it in time";
-                return Err(StoreError::new(Change::MayHaveHappened, behind));
-            }
-            Ok(Ok(bytes))
+/// What a script has answered.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) bytes: Vec<u8>,
+    /// It has written, and too few replicas have that.
+    is_behind: bool,
+}
+
+impl Ran {
+    /// The answer, unless too few replicas have what was written.
+    pub(crate) fn acknowledged(self) -> Result<Vec<u8>, StoreError> {
+        if self.is_behind {
+            let behind = "too few replicas have it in time";
+            return Err(StoreError::new(Change::MayHaveHappened, behind));
         }
-        Value::ServerError(error) => Ok(Err(Fault::of(&error))),
-        _ => Err(Unreadable("answer").into()),
+        Ok(self.bytes)
+    }
+
+    fn of(answer: Answer, writes: bool) -> Result<Result<Self, Fault>, StoreError> {
+        let answered = match answer {
+            Ok(answered) => answered,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        match answered.value {
+            Value::BulkString(bytes) => {
+                let is_behind = writes && answered.behind && Reply::has_written(&bytes);
+                Ok(Ok(Self { bytes, is_behind }))
+            }
+            Value::ServerError(error) => Ok(Err(Fault::of(&error))),
+            _ => Err(Unreadable("answer").into()),
+        }
     }
 }

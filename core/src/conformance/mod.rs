@@ -258,6 +258,8 @@ macro_rules! __mintage_conformance_cases {
                 purging_keeps_to_its_limit,
                 /// A spent token is kept as long as what it bought may live.
                 a_spent_token_is_kept_as_long_as_what_it_bought,
+                /// What was purged is unknown to every operation, whatever it was.
+                what_was_purged_is_unknown_whatever_it_was,
                 /// A grant whose head is gone is refused.
                 a_grant_without_its_head_is_refused,
             }

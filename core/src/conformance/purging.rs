@@ -9,12 +9,17 @@ use std::num::NonZeroU32;
 use super::{
     Violation,
     model::Answer,
-    scene::{HOUR, MIN, Outcome, S, Scene, read, revoke, touch},
+    scene::{HOUR, MIN, Outcome, S, Scene, elevate, read, revoke, touch},
 };
 use crate::{
     grant::{Grant, Refusal, Revoke, Strength},
     instant::{Lifetime, Timestamp},
 };
+
+const EVIDENCE: Strength = Strength::SteppedUp { until: None };
+
+/// When nothing is kept any more that lived a while.
+const DAYS_LATER: i64 = 49 * HOUR;
 
 /// More than is due in a test.
 const MANY: NonZeroU32 = NonZeroU32::MAX;
@@ -85,6 +90,43 @@ async fn stands_after_a_purge(past: &Scene<'_>, bought: &Grant) -> Outcome {
     past.granted(touch(bought), past.at(2 * MIN)).await.map(|_| ())
 }
 
+pub(super) async fn what_was_purged_is_unknown_whatever_it_was(scene: &Scene<'_>) -> Outcome {
+    let past = &scene.in_the_year(1986);
+    let ana = past.person()?;
+    let issued = ana.gets(EVIDENCE, 0).await?;
+    let login = ana.logs_in(0).await?;
+    let revoked = ana.logs_in(0).await?;
+    let mut dead = vec![login.clone(), revoked.clone()];
+    // By its own clock the store may have dropped any of them at once.
+    past.ask(revoke(&revoked), past.at(0)).await?;
+    if let Answer::Granted { grant, .. } = past.ask(ana.open(&login), past.at(0)).await? {
+        dead.push(*grant);
+    }
+    let (token, evidence) = (ana.gets(Strength::Standard, 0).await?, ana.gets(EVIDENCE, 0).await?);
+    if let Answer::Granted { grant, .. } = past.ask(&token.redeem, past.at(0)).await? {
+        past.ask(evidence.step_up(&grant), past.at(0)).await?;
+        dead.push(*grant);
+    }
+
+    for grant in &dead {
+        drop_all_due(past, DAYS_LATER, &revoke(grant)).await?;
+    }
+    for cx in [past.at(S), past.at(DAYS_LATER)] {
+        for grant in &dead {
+            past.refused(touch(grant), cx, Refusal::Unknown).await?;
+            past.refused(read(grant), cx, Refusal::Unknown).await?;
+            past.refused(elevate(grant, None), cx, Refusal::Unknown).await?;
+            past.bearer_refused(ana.open(grant), cx, Refusal::Unknown).await?;
+        }
+        for token in [&issued, &token, &evidence] {
+            past.refused(&token.redeem, cx, Refusal::Unknown).await?;
+            past.refused(token.read(), cx, Refusal::Unknown).await?;
+            past.refused(token.step_up(&login), cx, Refusal::Unknown).await?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn a_grant_without_its_head_is_refused(scene: &Scene<'_>) -> Outcome {
     let past = &scene.in_the_year(1984);
     let ana = past.person()?;
@@ -104,7 +146,7 @@ pub(super) async fn a_grant_without_its_head_is_refused(scene: &Scene<'_>) -> Ou
 
 async fn purge_until_headless(past: &Scene<'_>, orphan: &Grant) -> Outcome {
     for _ in 0..ROUNDS {
-        purge(past, MANY, 49 * HOUR).await?;
+        purge(past, MANY, DAYS_LATER).await?;
         if past.ask(read(orphan), past.at(S)).await? == Answer::Refused(Refusal::Head) {
             return Ok(());
         }

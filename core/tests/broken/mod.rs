@@ -93,6 +93,7 @@ pub(crate) enum Fault {
     PurgesByTheFirstEnd,
     PurgesWithoutLimit,
     PurgesNothing,
+    KeepsWhatWasSpent,
     EpochStandsStill,
 }
 
@@ -521,7 +522,11 @@ impl TokenStore for PlainStore {
                 left -= u32::from(due);
                 due
             };
-            shard.grants.retain(|_, grant| !is_due(grant.keep_until));
+            shard.grants.retain(|_, grant| {
+                let spares =
+                    self.is(F::KeepsWhatWasSpent) && !matches!(grant.state, State::Issued(_));
+                spares || !is_due(grant.keep_until)
+            });
             shard.head.take_if(|head| is_due(head.keep_until));
         }
         Ok(before - left)
