@@ -1,6 +1,12 @@
 //! What was measured, and how it stands against a target.
 
-use std::{fmt, time::Duration};
+use std::{
+    env, fmt,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    str::FromStr,
+    time::Duration,
+};
 
 use crate::Failure;
 
@@ -32,8 +38,8 @@ impl Run {
     }
 }
 
-/// What a ratio should come to.
-#[derive(Debug, Clone, Copy)]
+/// What a ratio should come to. Written and read as `>=0.95` and `<=1.08`.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Goal {
     /// So much, or more.
     AtLeast(f64),
@@ -41,48 +47,120 @@ pub enum Goal {
     AtMost(f64),
 }
 
+impl Goal {
+    /// Whether this is as much or as little as it should be.
+    #[must_use]
+    pub fn is_met(self, reached: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => reached >= bound,
+            Self::AtMost(bound) => reached <= bound,
+        }
+    }
+
+    /// How much it should be at least, or at most.
+    #[must_use]
+    pub fn bound(self) -> f64 {
+        let (Self::AtLeast(bound) | Self::AtMost(bound)) = self;
+        bound
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self {
+            Self::AtLeast(_) => ">=",
+            Self::AtMost(_) => "<=",
+        };
+        write!(f, "{sign}{}", self.bound())
+    }
+}
+
+impl FromStr for Goal {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let bound = |text: &str| Ok::<f64, Failure>(text.parse()?);
+        match (text.strip_prefix(">="), text.strip_prefix("<=")) {
+            (Some(text), _) => Ok(Self::AtLeast(bound(text)?)),
+            (_, Some(text)) => Ok(Self::AtMost(bound(text)?)),
+            _ => Err(format!("{text:?} is no goal").into()),
+        }
+    }
+}
+
 /// Says what the rounds came to.
 pub fn figure(name: &str, rounds: impl Iterator<Item = f64>) {
+    let rounds: Vec<f64> = rounds.collect();
+    if let Err(failure) = record(name, None, &rounds) {
+        eprintln!("{name}: {failure}");
+    }
     println!("{name:<NAMES$} {:.1}", Series::of(rounds));
 }
 
 /// Says what the rounds came to, and whether their median reaches the goal.
 ///
 /// # Errors
-/// Where a round gave no number: then nothing was measured.
+/// Where a round gave no number: then nothing was measured. Where it cannot be recorded.
 pub fn target(name: &str, goal: Goal, rounds: impl Iterator<Item = f64>) -> Result<(), Failure> {
-    let series = Series::of(rounds);
+    let rounds: Vec<f64> = rounds.collect();
+    let series = Series::of(rounds.clone());
     let reached = series.median();
-    if !series.0.iter().all(|figure| figure.is_finite()) || !reached.is_finite() {
+    if !rounds.iter().all(|figure| figure.is_finite()) || !reached.is_finite() {
         return Err(format!("{name}: not every round could be measured").into());
     }
-    let (sign, bound, is_met) = match goal {
-        Goal::AtLeast(bound) => (">=", bound, reached >= bound),
-        Goal::AtMost(bound) => ("<=", bound, reached <= bound),
-    };
-    let word = if is_met { "ok" } else { "MISSED" };
+    record(name, Some(goal), &rounds)?;
+    let word = if goal.is_met(reached) { "ok" } else { "MISSED" };
     println!("{name:<NAMES$} {series:.3}");
-    println!("TARGET {name} reached={reached:.3} goal={sign}{bound} {word}");
+    println!("TARGET {name} reached={reached:.3} goal={goal} {word}");
     Ok(())
+}
+
+/// Appends a line to the file that `MINTAGE_BENCH_RECORD` names: name, goal if there is one, and the
+/// rounds in their order, parted by tabs.
+fn record(name: &str, goal: Option<Goal>, rounds: &[f64]) -> io::Result<()> {
+    let Some(file) = env::var_os("MINTAGE_BENCH_RECORD") else { return Ok(()) };
+    let goal = goal.map_or_else(String::new, |goal| goal.to_string());
+    let rounds: Vec<String> = rounds.iter().map(|figure| format!("{figure:.5}")).collect();
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    // In one call, so that no line is cut into by another program's.
+    file.write_all(format!("{name}\t{goal}\t{}\n", rounds.join(" ")).as_bytes())
 }
 
 /// How wide a name is printed.
 const NAMES: usize = 44;
 
-/// A figure of each round, in order of size.
-struct Series(Vec<f64>);
+/// Figures in order of size.
+#[derive(Debug)]
+pub struct Series(Vec<f64>);
 
 impl Series {
-    fn of(rounds: impl Iterator<Item = f64>) -> Self {
-        let mut figures: Vec<f64> = rounds.collect();
+    /// These figures, put in order.
+    #[must_use]
+    pub fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         Self(figures)
     }
 
-    fn median(&self) -> f64 {
-        let (upper, lower) = (self.0.len() / 2, self.0.len().saturating_sub(1) / 2);
-        match (self.0.get(lower), self.0.get(upper)) {
-            (Some(lower), Some(upper)) => f64::midpoint(*lower, *upper),
+    /// The one in the middle, or between the two there; not a number where there is none.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        self.at(0.5)
+    }
+
+    /// What so large a part of them does not exceed, drawn straight between two neighbours; not a
+    /// number where there is none.
+    #[must_use]
+    pub fn at(&self, part: f64) -> f64 {
+        let last = u32::try_from(self.0.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let rank = f64::from(last) * part.clamp(0.0, 1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is an index"
+        )]
+        let [lower, upper] = [rank.floor(), rank.ceil()].map(|rank| self.0.get(rank as usize));
+        match (lower, upper) {
+            (Some(lower), Some(upper)) => lower + (upper - lower) * rank.fract(),
             _ => f64::NAN,
         }
     }
@@ -92,8 +170,8 @@ impl Series {
 impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(0);
-        let [least, most] = [self.0.first(), self.0.last()].map(|end| end.unwrap_or(&f64::NAN));
-        let (median, rounds) = (self.median(), self.0.len());
+        let [least, median, most] = [0.0, 0.5, 1.0].map(|part| self.at(part));
+        let rounds = self.0.len();
         write!(
             f,
             "{median:>11.decimals$}   {least:.decimals$} to {most:.decimals$} in {rounds} rounds"

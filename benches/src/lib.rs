@@ -4,11 +4,15 @@
 //! same machine. A ratio is the median of those of the rounds, never a quotient of two medians.
 
 pub mod figures;
+mod outcomes;
 pub mod tokens;
 mod turns;
 pub mod world;
 
-pub use self::turns::{Turns, by_turns, time};
+pub use self::{
+    outcomes::Outcomes,
+    turns::{Turns, by_turns, time},
+};
 
 /// Why something could not be measured.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

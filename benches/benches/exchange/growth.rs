@@ -8,7 +8,7 @@ use mintage_benches::{
     world::World,
 };
 
-use crate::{Run, per_op};
+use super::{Run, per_op};
 
 /// How many grants are few. A round exchanges so many.
 const FEW: u32 = 10_000;

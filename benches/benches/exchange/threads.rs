@@ -8,7 +8,7 @@ use mintage_benches::{
     world::World,
 };
 
-use crate::{Raw, Run};
+use super::{Raw, Run};
 
 /// How many exchanges one thread makes in a round.
 const EACH: u32 = 4000;

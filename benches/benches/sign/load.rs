@@ -1,9 +1,14 @@
 //! How long a mint takes at worst while every core mints.
 
-use std::{hint::black_box, sync::Barrier, thread, time::Instant};
+use std::{
+    hint::black_box,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
 
 use mintage_benches::{
-    Failure, Turns,
+    Failure, Outcomes, Turns,
     figures::{Goal, Run, figure, target},
     tokens::{Sample, minted},
 };
@@ -13,7 +18,7 @@ const EACH: u32 = 20_000;
 
 pub(crate) fn measure(sample: &Sample, turns: Turns) -> Result<(), Failure> {
     let cores = thread::available_parallelism()?.get();
-    let runs: Vec<Run> = (0..turns.rounds).map(|_| round(sample, cores)).collect();
+    let runs = (0..turns.rounds).map(|_| round(sample, cores)).collect::<Result<Vec<_>, _>>()?;
     figure("mint at full load, µs, median", runs.iter().map(|run| run.percentile(50)));
     figure("mint at full load, µs, p99", runs.iter().map(|run| run.percentile(99)));
     let spread = runs.iter().map(|run| run.percentile(99) / run.percentile(50));
@@ -21,21 +26,31 @@ pub(crate) fn measure(sample: &Sample, turns: Turns) -> Result<(), Failure> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a measurement wants the real time")]
-fn round(sample: &Sample, cores: usize) -> Run {
+fn round(sample: &Sample, cores: usize) -> Result<Run, Failure> {
     let start = Barrier::new(cores);
     let one = || {
+        let mut outcomes = Outcomes::default();
         start.wait();
-        let mint = |_| {
+        let latencies = (0..EACH).map(|_| {
             let asked = Instant::now();
-            drop(black_box(minted(black_box(&sample.claims), &sample.key)));
-            asked.elapsed()
-        };
-        (0..EACH).map(mint).collect::<Vec<_>>()
+            let minted = black_box(minted(black_box(&sample.claims), &sample.key));
+            let is_right =
+                minted.as_ref().is_ok_and(|minted| minted.expose() == sample.token.expose());
+            drop(minted);
+            let latency = asked.elapsed();
+            outcomes.note(is_right);
+            latency
+        });
+        (latencies.collect::<Vec<Duration>>(), outcomes)
     };
-    let latencies: Vec<_> = thread::scope(|scope| {
+    let made = thread::scope(|scope| {
         let cores: Vec<_> = (0..cores).map(|_| scope.spawn(one)).collect();
-        cores.into_iter().filter_map(|core| core.join().ok()).flatten().collect()
+        cores.into_iter().map(|core| core.join().ok()).collect::<Option<Vec<_>>>()
     });
-    let count = u32::try_from(latencies.len()).unwrap_or(u32::MAX);
-    Run::new(count, f64::NAN, latencies)
+    let mut latencies = Vec::new();
+    for (its, outcomes) in made.ok_or("a thread panicked")? {
+        outcomes.check("mint at full load")?;
+        latencies.extend(its);
+    }
+    Ok(Run::new(u32::try_from(latencies.len())?, f64::NAN, latencies))
 }

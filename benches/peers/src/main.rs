@@ -15,7 +15,7 @@ use std::{hint::black_box, process::ExitCode};
 use ed25519_dalek::Signer as _;
 use mintage::AnyStatus;
 use mintage_benches::{
-    Failure, Turns, by_turns,
+    Failure, Outcomes, Turns, by_turns,
     figures::{Goal, figure, target},
     tokens::{NOW, Sample, minted},
 };
@@ -61,14 +61,16 @@ fn jsonwebtoken(sample: &Sample, said: &Said, turns: Turns) -> Result<(), Failur
     }
     let (signed, token) = (sample.signed(), sample.token.expose());
     let raw = Raw::new(sample)?;
+    let [mut ours, mut theirs] = [Outcomes::default(); 2];
     let rounds = by_turns(
         turns,
         [
             &mut || raw.sign(black_box(signed)),
-            &mut || drop(black_box(minted(black_box(&sample.claims), &sample.key))),
-            &mut || drop(black_box(peer.mint())),
+            &mut || ours.note(minted(black_box(&sample.claims), &sample.key).is_ok()),
+            &mut || theirs.note(black_box(peer.mint()).is_ok()),
         ],
     );
+    ours.and(theirs).check("mint")?;
     figure("raw signature, ns", rounds.iter().map(|[raw, ..]| *raw));
     figure("mint, ns", rounds.iter().map(|[_, ours, _]| *ours));
     figure("jsonwebtoken, encode, ns", rounds.iter().map(|[.., peer]| *peer));
@@ -76,13 +78,17 @@ fn jsonwebtoken(sample: &Sample, said: &Said, turns: Turns) -> Result<(), Failur
     target(&format!("mint_{BACKEND}"), Goal::AtMost(1.08), over_raw)?;
     let ratio = rounds.iter().map(|[_, ours, peer]| ours / peer);
     target(&format!("mint_vs_jsonwebtoken_{BACKEND}"), Goal::AtMost(0.80), ratio)?;
+    let [mut ours, mut theirs] = [Outcomes::default(); 2];
     let rounds = by_turns(
         turns,
         [
-            &mut || drop(black_box(verifier.verify::<AnyStatus>(black_box(token), NOW.into()))),
-            &mut || drop(black_box(peer.verify(black_box(token)))),
+            &mut || {
+                ours.note(verifier.verify::<AnyStatus>(black_box(token), NOW.into()).is_ok());
+            },
+            &mut || theirs.note(black_box(peer.verify(black_box(token))).is_ok()),
         ],
     );
+    ours.and(theirs).check("verify")?;
     figure("verify, ns", rounds.iter().map(|[ours, _]| *ours));
     figure("jsonwebtoken, decode, ns", rounds.iter().map(|[_, peer]| *peer));
     let ratio = rounds.iter().map(|[ours, peer]| ours / peer);
@@ -100,18 +106,24 @@ fn each(sample: &Sample, said: &Said, turns: Turns) -> Result<(), Failure> {
     pasetors.check(said)?;
     josekit.check(said)?;
     biscuit.check(said)?;
+    let names = ["mintage", "jsonwebtoken", "jwt-simple", "pasetors", "josekit", "biscuit-auth"];
+    let mut outcomes = [Outcomes::default(); 6];
+    let [by_us, by_jsonwebtoken, by_jwt_simple, by_pasetors, by_josekit, by_biscuit] =
+        &mut outcomes;
     let rounds = by_turns(
         turns,
         [
-            &mut || drop(black_box(minted(black_box(&sample.claims), &sample.key))),
-            &mut || drop(black_box(jsonwebtoken.mint())),
-            &mut || drop(black_box(jwt_simple.mint())),
-            &mut || drop(black_box(pasetors.mint())),
-            &mut || drop(black_box(josekit.mint())),
-            &mut || drop(black_box(biscuit.mint())),
+            &mut || by_us.note(minted(black_box(&sample.claims), &sample.key).is_ok()),
+            &mut || by_jsonwebtoken.note(black_box(jsonwebtoken.mint()).is_ok()),
+            &mut || by_jwt_simple.note(black_box(jwt_simple.mint()).is_ok()),
+            &mut || by_pasetors.note(black_box(pasetors.mint()).is_ok()),
+            &mut || by_josekit.note(black_box(josekit.mint()).is_ok()),
+            &mut || by_biscuit.note(black_box(biscuit.mint()).is_ok()),
         ],
     );
-    let names = ["mintage", "jsonwebtoken", "jwt-simple", "pasetors", "josekit", "biscuit-auth"];
+    for (name, outcomes) in names.iter().zip(outcomes) {
+        outcomes.check(name)?;
+    }
     for (nth, name) in names.into_iter().enumerate() {
         figure(&format!("{name}, mint, ns"), rounds.iter().map(|round| round[nth]));
     }
