@@ -110,8 +110,10 @@ pub fn target(name: &str, goal: Goal, rounds: impl Iterator<Item = f64>) -> Resu
     }
     record(name, Some(goal), &rounds)?;
     let word = if goal.is_met(reached) { "ok" } else { "MISSED" };
-    println!("{name:<NAMES$} {series:.3}");
-    println!("TARGET {name} reached={reached:.3} goal={goal} {word}");
+    // Of a small one, three decimals would hide a change by a tenth.
+    let decimals = if reached.abs() < 0.1 { 5 } else { 3 };
+    println!("{name:<NAMES$} {series:.decimals$}");
+    println!("TARGET {name} reached={reached:.decimals$} goal={goal} {word}");
     Ok(())
 }
 
