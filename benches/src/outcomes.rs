@@ -37,3 +37,23 @@ impl Outcomes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_among_many_is_noticed() {
+        let mut outcomes = Outcomes::default();
+        outcomes.note(true);
+        outcomes.check("it").unwrap();
+        outcomes.note(false);
+        let failure = outcomes.and(outcomes).check("it").unwrap_err().to_string();
+        assert_eq!(failure, "it: 2 of 4 went wrong");
+    }
+
+    #[test]
+    fn what_was_never_done_is_not_right() {
+        Outcomes::default().check("it").unwrap_err();
+    }
+}

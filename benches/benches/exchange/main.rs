@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(turns: Turns) -> Result<(), Failure> {
+pub(crate) fn one(turns: Turns) -> Result<(), Failure> {
     let world = World::new(1_000_000)?;
     let raw = Raw::like(&world)?;
     let mut rounds = Vec::new();
@@ -90,22 +90,22 @@ impl Raw {
 }
 
 /// One-time tokens that are to be exchanged, and what they yielded.
-struct Run {
+pub(crate) struct Run {
     tokens: Vec<SecretText>,
     /// The grant of each access token, and where in the texts it ends.
-    yielded: Vec<(GrantId, usize)>,
-    texts: String,
+    pub(crate) yielded: Vec<(GrantId, usize)>,
+    pub(crate) texts: String,
     failure: Option<Failure>,
 }
 
 impl Run {
     /// Fresh tokens, one for each person from that number on.
-    fn of(world: &World, count: u32, first: u32) -> Result<Self, Failure> {
+    pub(crate) fn of(world: &World, count: u32, first: u32) -> Result<Self, Failure> {
         let tokens = (first..first + count).map(|person| Ok(world.issue(person)?.to_text()));
         Ok(Self::with(tokens.collect::<Result<_, Failure>>()?))
     }
 
-    fn with(tokens: Vec<SecretText>) -> Self {
+    pub(crate) fn with(tokens: Vec<SecretText>) -> Self {
         // Memory that was in use before: that the system gives new pages is not what is measured.
         let mut texts = "x".repeat(tokens.len() * 1024);
         texts.clear();
@@ -116,7 +116,7 @@ impl Run {
 
     /// Exchanges so many of them. The text is taken over, as a server does that sends it, and
     /// whatever was yielded dropped, which wipes the token.
-    fn go(&mut self, world: &World, count: usize) -> Duration {
+    pub(crate) fn go(&mut self, world: &World, count: usize) -> Duration {
         time(|| {
             for _ in 0..count {
                 let Some(token) = self.tokens.pop() else { break };
@@ -135,7 +135,7 @@ impl Run {
     }
 
     /// Makes sure that each yielded a good token.
-    fn check(self, world: &World) -> Result<(), Failure> {
+    pub(crate) fn check(self, world: &World) -> Result<(), Failure> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }

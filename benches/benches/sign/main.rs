@@ -7,8 +7,8 @@
 //! It prints the figures, and then `TARGET <name> reached=<x> goal=<op><y> ok|MISSED`. A target that
 //! is missed is no failure. `MINTAGE_BENCH_QUICK=1` only shows that it works.
 
-mod load;
-mod refusals;
+pub(crate) mod load;
+pub(crate) mod refusals;
 
 use std::{hint::black_box, num::NonZeroUsize, process::ExitCode};
 
@@ -39,7 +39,7 @@ fn measure() -> Result<(), Failure> {
     load::measure(&sample, turns)
 }
 
-fn mint(sample: &Sample, turns: Turns) -> Result<(), Failure> {
+pub(crate) fn mint(sample: &Sample, turns: Turns) -> Result<(), Failure> {
     let (signed, token) = (sample.signed(), sample.token.expose());
     let mut outcomes = Outcomes::default();
     let rounds = by_turns(
@@ -56,7 +56,7 @@ fn mint(sample: &Sample, turns: Turns) -> Result<(), Failure> {
     target("mint", Goal::AtMost(1.08), rounds.iter().map(|[raw, ours]| ours / raw))
 }
 
-fn verify(sample: &Sample, turns: Turns) -> Result<(), Failure> {
+pub(crate) fn verify(sample: &Sample, turns: Turns) -> Result<(), Failure> {
     let (token, now, verifier) = (sample.token.expose(), NOW.into(), sample.verifier());
     let (public, signed) = (sample.raw.verifying_key(), sample.signed());
     let signature = sample.raw.sign(signed);
