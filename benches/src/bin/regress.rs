@@ -1,6 +1,6 @@
 //! Compares two builds of the benches `sign` and `exchange`, by turns in one run.
 //!
-//! usage: regress base here
+//! usage: `regress base here`
 //!
 //! Each is a folder with the two programs. They run in short form, in turns whose order changes, and
 //! what they print is read, so that the base may be any that prints targets. SLOWER is what is worse

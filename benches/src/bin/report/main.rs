@@ -1,6 +1,6 @@
 //! Writes what has been measured down as a page, with a plot for each group.
 //!
-//! usage: report [folder]
+//! usage: `report [folder]`
 //!
 //! It reads `benchmarks/*.tsv` and `benchmarks/notes.md` in that folder, `docs` if none is named, and
 //! writes `BENCHMARKS.md` and `benchmarks/*.svg` there. It fails, once everything is written, where a

@@ -38,8 +38,10 @@ impl Page {
         for record in records {
             page.group(record, notes);
             if has_flame && record.group == "exchange" {
-                page.line("Where the time of an exchange goes, sampled by `perf`:");
-                page.line("[flame graph](benchmarks/exchange-flame.svg).\n");
+                page.line(
+                    "Where the time of an exchange goes, sampled by `./scripts/bench profile`:\n",
+                );
+                page.line("![Flame graph of an exchange](benchmarks/exchange-flame.svg)\n");
             }
         }
         // One at the end is enough.
