@@ -66,7 +66,10 @@ fn jsonwebtoken(sample: &Sample, said: &Said, turns: Turns) -> Result<(), Failur
         turns,
         [
             &mut || raw.sign(black_box(signed)),
-            &mut || ours.note(minted(black_box(&sample.claims), &sample.key).is_ok()),
+            &mut || {
+                let minted = minted(black_box(&sample.claims), &sample.key);
+                ours.note(minted.is_ok_and(|minted| minted.expose() == token));
+            },
             &mut || theirs.note(black_box(peer.mint()).is_ok()),
         ],
     );
@@ -113,7 +116,10 @@ fn each(sample: &Sample, said: &Said, turns: Turns) -> Result<(), Failure> {
     let rounds = by_turns(
         turns,
         [
-            &mut || by_us.note(minted(black_box(&sample.claims), &sample.key).is_ok()),
+            &mut || {
+                let minted = minted(black_box(&sample.claims), &sample.key);
+                by_us.note(minted.is_ok_and(|minted| minted.expose() == sample.token.expose()));
+            },
             &mut || by_jsonwebtoken.note(black_box(jsonwebtoken.mint()).is_ok()),
             &mut || by_jwt_simple.note(black_box(jwt_simple.mint()).is_ok()),
             &mut || by_pasetors.note(black_box(pasetors.mint()).is_ok()),

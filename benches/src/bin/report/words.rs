@@ -38,7 +38,10 @@ const WHAT: [(&str, &str); 41] = [
     ),
     ("mint_vs_jsonwebtoken_aws_lc", "÷ jsonwebtoken's encode of the same claims, both aws-lc"),
     ("verify_vs_jsonwebtoken_rust_crypto", "÷ jsonwebtoken's decode of the token, both RustCrypto"),
-    ("verify_vs_jsonwebtoken_aws_lc", "÷ jsonwebtoken's decode of the token, both aws-lc"),
+    (
+        "verify_vs_jsonwebtoken_aws_lc",
+        "÷ jsonwebtoken's decode of the token by aws-lc; ours verifies by RustCrypto",
+    ),
     ("mint_vs_each_jsonwebtoken", "mint ÷ jsonwebtoken's, each as it comes"),
     ("mint_vs_each_jwt-simple", "mint ÷ jwt-simple's, each as it comes"),
     ("mint_vs_each_pasetors", "mint ÷ pasetors', each as it comes"),
