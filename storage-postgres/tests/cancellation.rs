@@ -22,7 +22,11 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use self::rig::{Server, deadline, field::Field};
 
 /// Begins a transaction and is dropped before the server has answered.
-fn begin_and_drop(pool: &PgPool) {
+async fn begin_and_drop(pool: &PgPool) {
+    // One poll has to be enough to send it: the connection must have come back.
+    while pool.num_idle() == 0 {
+        tokio::time::sleep(Duration::from_micros(100)).await;
+    }
     let mut begin = pin!(pool.begin());
     let mut task = Context::from_waker(Waker::noop());
     // Once, to send it. Now and then the answer is there at once: then this is a plain rollback.
@@ -47,7 +51,7 @@ async fn control_a_pool_whose_users_drop_begin_spends_tokens_twice() {
     let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
     let pool = pool.connect_with(server.options()).await.unwrap();
     for token in 1..=1000 {
-        begin_and_drop(&pool);
+        begin_and_drop(&pool).await;
         let first = spend(&pool, token).await;
         // Somebody else's transaction, which is rolled back.
         drop(pool.begin().await.unwrap());
@@ -68,7 +72,7 @@ async fn a_pool_whose_users_drop_begin_costs_the_store_nothing() {
     let field = Field::new("poisoned");
     for token in 0..50 {
         drop(store.issue(&field.issue(token, Strength::Standard), &field.cx).await.unwrap());
-        begin_and_drop(&pool);
+        begin_and_drop(&pool).await;
         let first = store.redeem(&field.redeem(token, 1), &field.cx).await.unwrap();
         assert!(matches!(first, Redemption::Redeemed { retried: false, .. }), "{first:?}");
         drop(pool.begin().await.unwrap());
