@@ -301,8 +301,9 @@ impl Shards {
         self.limits.deadline / 4
     }
 
-    /// Whether sentinels name another primary than before. A connection to the former one may live
-    /// on, and be served, for as long as they leave it what it was: some ten seconds.
+    /// Whether sentinels name another primary than when they were last asked here; the first time they
+    /// may, since the connections were made. A connection to the former one may live on, and be
+    /// served, for as long as they leave it what it was: some ten seconds.
     pub(crate) async fn is_elsewhere(&self) -> bool {
         let Some(target) = sentinels(&self.place) else { return false };
         // Time for two of them, should one hang.
