@@ -14,7 +14,7 @@ use std::{
 
 use mintage::{
     TokenStore as _,
-    grant::{Redemption, Strength},
+    grant::{Redemption, State, Strength, Verdict},
 };
 use mintage_storage_postgres::{PostgresStore, Settings};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -98,6 +98,13 @@ async fn a_call_that_is_dropped_at_any_poll_is_undone_or_done() {
         let redeem = field.redeem(token, 1);
         let answer = within(token % 60, store.redeem(&redeem, &field.cx)).await;
         let acknowledged = matches!(answer, Some(Ok(Redemption::Redeemed { .. })));
+        if token % 60 == 0 {
+            // Time enough for what should not have been sent.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let read = store.read(&field.read(token), &field.cx).await.unwrap();
+            let Verdict::Granted { grant, .. } = read else { panic!("{read:?}") };
+            assert!(matches!(grant.state, State::Issued(_)), "it was sent, and nobody waited");
+        }
         // The same attempt gets the grant, whatever had become of the first.
         let again = store.redeem(&redeem, &field.cx).await.unwrap();
         let Redemption::Redeemed { retried, .. } = again else { panic!("{again:?}") };
