@@ -3,6 +3,7 @@
 //! Whatever is compared runs by turns in one process, in short runs, so that both sides meet the
 //! same machine. A ratio is the median of those of the rounds, never a quotient of two medians.
 
+mod arrivals;
 pub mod figures;
 mod outcomes;
 pub mod tokens;
@@ -10,6 +11,7 @@ mod turns;
 pub mod world;
 
 pub use self::{
+    arrivals::arrivals,
     outcomes::Outcomes,
     turns::{Turns, by_turns, time},
 };

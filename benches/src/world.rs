@@ -11,8 +11,8 @@ use mintage::{
     CredentialId, CredentialType, Engine, Exchange, Exchanged, GrantId, Identity, IdentityId,
     IdentityResolver, IdentityType, IssueOneTime, Issuer, KeyProvider as _, KeyRing, KeySet,
     Leeway, Lifetime, Listing, LookupError, MemoryStore, OneTimeToken, Page, Parts, Policy, Realm,
-    Resolution, SecretText, SigningKey, Status, SystemClock, Tenant, TokenStore as _, TracingAudit,
-    Verifier, VerifierParts, async_trait,
+    Resolution, SecretText, SigningKey, Status, SystemClock, Tenant, Timer, TokenStore as _,
+    TracingAudit, Verifier, VerifierParts, async_trait,
     grant::{Context, Mint, OnReplay, Redeem, Redemption},
     test_util::{ImpatientTimer, StaticRegistry},
 };
@@ -22,10 +22,17 @@ use crate::{
     tokens::{SEED, at_once},
 };
 
+/// The api-key of the client that issues and exchanges.
+pub const API_KEY: &str = "acme-web-key";
+
+/// The identity that every token is for.
+pub const IDENTITY: &str = "5001";
+
 /// An engine, and those who use it.
 #[derive(Debug)]
 pub struct World {
-    engine: Engine,
+    /// The engine.
+    pub engine: Engine,
     store: Arc<MemoryStore>,
     client: Client,
     identity: Identity,
@@ -35,11 +42,19 @@ pub struct World {
 }
 
 impl World {
-    /// A world whose store has room for so many records.
+    /// A world whose store has room for so many records, and answers at once.
     ///
     /// # Errors
     /// When the engine does not start.
     pub fn new(records: u32) -> Result<Self, Failure> {
+        Self::with_timer(records, Arc::new(ImpatientTimer))
+    }
+
+    /// The same, with the timer of a real host.
+    ///
+    /// # Errors
+    /// When the engine does not start.
+    pub fn with_timer(records: u32, timer: Arc<dyn Timer>) -> Result<Self, Failure> {
         let records = NonZeroUsize::try_from(NonZeroU32::new(records).ok_or("no room")?)?;
         let key = SigningKey::from_seed(&SEED, Algorithm::EdDsa);
         let keys = Arc::new(KeyRing::fixed(key.clone()));
@@ -61,9 +76,11 @@ impl World {
             store: store.clone(),
             keys,
             identities: Arc::new(Everyone),
-            clients: Arc::new(StaticRegistry::default()),
+            clients: Arc::new(
+                StaticRegistry::default().with_client(&SecretText::new(API_KEY), client.clone()),
+            ),
             clock: Arc::new(SystemClock),
-            timer: Arc::new(ImpatientTimer),
+            timer,
             audit: Arc::new(TracingAudit),
             // Storing many takes longer than a minute.
             policy: Policy { one_time: Lifetime::from_hours(1), ..Policy::default() },
@@ -72,7 +89,7 @@ impl World {
         Ok(Self {
             engine: at_once(Engine::start(parts))??,
             store,
-            identity: Identity::new(IdentityType::Corporate, IdentityId::new("5001")?),
+            identity: Identity::new(IdentityType::Corporate, IdentityId::new(IDENTITY)?),
             client,
             realm,
             key,

@@ -1,0 +1,83 @@
+//! A server that is measured: a process on the first core.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use mintage_benches::Failure;
+
+/// Which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// mintage-http, as a host runs it.
+    Ours,
+    /// The least that an endpoint of its kind does.
+    Bare,
+    /// The one from npm.
+    OidcProvider,
+}
+
+/// A process that says on which port of 127.0.0.1 it listens, and that ends with this value.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    pub(crate) fn start(role: Role) -> Result<Self, Failure> {
+        let mut command = match role {
+            Role::Ours | Role::Bare => on_core(0, &env::current_exe()?),
+            Role::OidcProvider => on_core(0, Path::new("node")),
+        };
+        match role {
+            Role::Ours => command.arg("ours"),
+            Role::Bare => command.arg("bare"),
+            Role::OidcProvider => command
+                .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/oidc-provider/server.mjs"))
+                .env("NODE_ENV", "production")
+                // It warns of its version and its store.
+                .stderr(Stdio::null()),
+        };
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(told) = process.stdout.take() {
+            BufReader::new(told).read_line(&mut line)?;
+        }
+        let port = line.trim().parse();
+        let mut server = Self { process, port: 0 };
+        server.port = port.map_err(|_| format!("{role:?} does not say where it listens"))?;
+        Ok(server)
+    }
+
+    /// For how long it has computed, in the kernel or not. Told in hundredths of a second.
+    pub(crate) fn computed(&self) -> Result<Duration, Failure> {
+        let told = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // Its name, in parentheses, may hold anything; `utime` and `stime` are 14 and 15 (proc(5)).
+        let fields = told.rsplit_once(") ").map(|(_, rest)| rest.split(' ').skip(11).take(2));
+        let ticks: u64 = fields
+            .ok_or("the kernel tells nothing of a server")?
+            .map(str::parse::<u64>)
+            .sum::<Result<_, _>>()?;
+        Ok(Duration::from_millis(10 * ticks))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // If it has ended by itself, there is nothing to end.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// A program that will run on that core alone.
+pub(crate) fn on_core(core: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(core.to_string()).arg(program);
+    command
+}
