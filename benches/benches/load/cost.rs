@@ -1,0 +1,84 @@
+//! What an exchange costs, and what the issue of its token had cost: counters of the system and of the
+//! server, before and after.
+//!
+//! What is ours includes whoever makes the calls, and the client's side of the store. The system counts
+//! CPU time in hundredths of a second, so the runs are long.
+
+use mintage_benches::{Failure, figures::figure};
+
+use crate::{
+    Sizes,
+    arrivals::poisson,
+    counts::Counts,
+    round::Round,
+    site::{Pace, Site},
+};
+
+/// At half the top rate, where calls travel together, and of a caller who is alone, with whom each
+/// makes its own way.
+pub(crate) async fn measure(site: &Site, top: f64, sizes: Sizes) -> Result<(), Failure> {
+    let Sizes { rounds, .. } = sizes;
+    let half = sizes.costly(top / 2.0);
+    let alone = sizes.calls(Round::of(site, 2_000, Pace::Callers(1)).await?.run.rate);
+    let mut costs = [Costs::of("half load"), Costs::of("one caller"), Costs::of("issue")];
+    for number in 0..rounds {
+        eprintln!("{}: costs, round {} of {rounds}", site.name, number + 1);
+        site.checkpoint().await?;
+        let due = poisson(top / 2.0, usize::try_from(half)?, number.into());
+        let [at_half, by_one, issues] = &mut costs;
+        exchange(site, half, Pace::Due(due), at_half, Some(issues)).await?;
+        exchange(site, alone, Pace::Callers(1), by_one, None).await?;
+    }
+    for costs in costs {
+        costs.tell(site.name);
+    }
+    Ok(())
+}
+
+async fn exchange(
+    site: &Site,
+    count: u32,
+    pace: Pace,
+    costs: &mut Costs,
+    issues: Option<&mut Costs>,
+) -> Result<(), Failure> {
+    let before = site.counts().await?;
+    let tokens = site.issue(count).await?;
+    let between = site.counts().await?;
+    let calls = site.exchange(tokens.clone(), pace).await?;
+    let after = site.counts().await?;
+    if Round::checked(&site.world, &tokens, &calls)?.refused > 0 {
+        return Err(format!("{}: some were refused where the costs were counted", site.name).into());
+    }
+    if let Some(issues) = issues {
+        issues.rounds.push(each(&before, &between, count));
+    }
+    costs.rounds.push(each(&between, &after, count));
+    Ok(())
+}
+
+/// What one of so many has cost.
+fn each(before: &Counts, after: &Counts, count: u32) -> Counts {
+    let both = before.iter().zip(after);
+    both.map(|((name, before), (_, after))| (*name, (after - before) / f64::from(count))).collect()
+}
+
+/// The costs of something, for each round.
+struct Costs {
+    of: &'static str,
+    rounds: Vec<Counts>,
+}
+
+impl Costs {
+    fn of(of: &'static str) -> Self {
+        Self { of, rounds: Vec::new() }
+    }
+
+    fn tell(&self, name: &str) {
+        let counted = self.rounds.first().into_iter().flatten();
+        for (nth, (what, _)) in counted.enumerate() {
+            let rounds = self.rounds.iter().map(|counts| counts[nth].1);
+            figure(&format!("{name}, {}, {what}", self.of), rounds);
+        }
+    }
+}

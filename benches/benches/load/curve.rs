@@ -1,0 +1,119 @@
+//! Latency against load: the top rate in a closed loop, and then arrivals at parts of it.
+
+use mintage_benches::{
+    Failure,
+    figures::{Series, figure},
+};
+
+use crate::{
+    Sizes,
+    arrivals::poisson,
+    round::Round,
+    site::{MANY, Pace, Site},
+};
+
+/// What is offered, in hundredths of the top rate. The first is what the others are held against.
+const LOADS: [u32; 8] = [10, 25, 50, 70, 80, 90, 100, 110];
+
+/// The knee is the highest load up to which nothing is refused, all that is offered is done (98 %, in
+/// the time that it is offered in), and the p99 is at most so many times that of the first load; each
+/// of them in the median of the rounds.
+const STEEP: f64 = 5.0;
+const DONE: f64 = 0.98;
+
+/// How many exchanges a second `MANY` callers get who go on as soon as they are answered.
+pub(crate) async fn top(site: &Site, sizes: Sizes) -> Result<f64, Failure> {
+    let mut rate = 1000.0;
+    let mut rates = Vec::new();
+    // The first two find out how many are enough, and warm up.
+    for number in 0..sizes.rounds + 2 {
+        let count = sizes.calls(rate);
+        rate = Round::of(site, count, Pace::Callers(MANY)).await?.run.rate;
+        if number >= 2 {
+            rates.push(rate);
+        }
+    }
+    figure(&format!("{}, top rate, exchanges/s", site.name), rates.iter().copied());
+    Ok(Series::of(rates).median())
+}
+
+/// Offers every load once a round, in an order that changes.
+pub(crate) async fn measure(site: &Site, top: f64, sizes: Sizes) -> Result<(), Failure> {
+    let mut points: Vec<Point> = LOADS.into_iter().map(|load| Point::at(load, top)).collect();
+    for number in 0..sizes.rounds {
+        let count = LOADS.len();
+        for step in 0..count {
+            // Steps of 3 meet each of the eight, and seldom a neighbour.
+            let point = &mut points[(3 * step + number as usize) % count];
+            eprintln!("{}: {} %, round {} of {}", site.name, point.load, number + 1, sizes.rounds);
+            point.offer(site, number, sizes).await?;
+        }
+    }
+    for point in &points {
+        point.tell(site.name);
+    }
+    let first = points.first().ok_or("no load")?;
+    let sound = points.iter().take_while(|point| point.is_sound(first));
+    let knee = sound.last().ok_or_else(|| {
+        format!("{}: already a tenth of what it can do was not all done", site.name)
+    })?;
+    figure(&format!("{}, knee, exchanges/s", site.name), [knee.rate].into_iter());
+    println!(
+        "{}: the knee is at {} % of the top rate, {:.0} exchanges/s\n",
+        site.name, knee.load, knee.rate
+    );
+    Ok(())
+}
+
+/// One load, and what came of it in each round.
+struct Point {
+    /// In hundredths of the top rate.
+    load: u32,
+    /// The same as exchanges a second.
+    rate: f64,
+    rounds: Vec<(f64, Round)>,
+}
+
+impl Point {
+    fn at(load: u32, top: f64) -> Self {
+        Self { load, rate: top * f64::from(load) / 100.0, rounds: Vec::new() }
+    }
+
+    async fn offer(&mut self, site: &Site, number: u32, sizes: Sizes) -> Result<(), Failure> {
+        let count = sizes.calls(self.rate);
+        let due = poisson(self.rate, usize::try_from(count)?, u64::from(1000 * number + self.load));
+        let last = due.last().copied().unwrap_or_default();
+        let offered = f64::from(count) / last.as_secs_f64();
+        let round = Round::of(site, count, Pace::Due(due)).await?;
+        self.rounds.push((offered, round));
+        Ok(())
+    }
+
+    /// What `of` says of the rounds.
+    fn each(&self, of: impl Fn(&Round) -> f64) -> impl Iterator<Item = f64> {
+        self.rounds.iter().map(move |(_, round)| of(round))
+    }
+
+    fn tell(&self, name: &str) {
+        let Self { load, .. } = self;
+        let told = |what: &str| format!("{name}, {load} %, {what}");
+        figure(&told("offered/s"), self.rounds.iter().map(|(offered, _)| *offered));
+        figure(&told("done/s"), self.each(|round| round.run.rate));
+        figure(&told("median, µs"), self.each(|round| round.run.percentile(50)));
+        figure(&told("p99, µs"), self.each(|round| round.run.percentile(99)));
+        figure(&told("sent late, p99, µs"), self.each(|round| round.late.percentile(99)));
+        figure(&told("refused"), self.each(|round| f64::from(round.refused)));
+    }
+
+    fn is_sound(&self, first: &Self) -> bool {
+        let p99 = |point: &Self| median(point.each(|round| round.run.percentile(99)));
+        let done = median(self.rounds.iter().map(|(offered, round)| round.run.rate / offered));
+        self.rounds.iter().all(|(_, round)| round.refused == 0)
+            && done >= DONE
+            && p99(self) <= STEEP * p99(first)
+    }
+}
+
+fn median(rounds: impl Iterator<Item = f64>) -> f64 {
+    Series::of(rounds.collect()).median()
+}
