@@ -6,7 +6,7 @@
 
 use mintage_benches::{Failure, figures::figure};
 
-use crate::{
+use super::{
     Sizes,
     arrivals::poisson,
     counts::Counts,

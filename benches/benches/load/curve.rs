@@ -5,7 +5,7 @@ use mintage_benches::{
     figures::{Series, figure},
 };
 
-use crate::{
+use super::{
     Sizes,
     arrivals::poisson,
     round::Round,

@@ -10,8 +10,8 @@
 
 #![expect(clippy::duplicate_mod, reason = "the rigs of the two stores share some of their parts")]
 
-mod arrivals;
-mod calls;
+pub(crate) mod arrivals;
+pub(crate) mod calls;
 mod cost;
 mod counts;
 mod curve;
@@ -19,16 +19,16 @@ mod curve;
 mod postgres_rig;
 #[path = "../../../storage-redis/tests/rig/mod.rs"]
 mod redis_rig;
-mod round;
+pub(crate) mod round;
 #[path = "../shared/mod.rs"]
 mod shared;
-mod site;
+pub(crate) mod site;
 
 use std::process::ExitCode;
 
 use mintage_benches::Failure;
 
-use crate::site::Site;
+use self::site::Site;
 
 fn main() -> ExitCode {
     shared::run("load", measure())

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use mintage::{OneTimeToken, Unavailable};
 use mintage_benches::{Failure, figures::Run, world::World};
 
-use crate::{
+use super::{
     calls::Call,
     site::{Answer, Pace, Site},
 };

@@ -16,7 +16,7 @@ use mintage_benches::{Failure, world::World};
 use mintage_storage_postgres::{PostgresStore, Settings, migrate};
 use sqlx::{PgPool, query_as, raw_sql};
 
-use crate::{
+use super::{
     calls::{Call, by_arrivals, by_callers, by_threads},
     counts::{self, Counts},
     postgres_rig, redis_rig, shared,
