@@ -35,6 +35,28 @@ pub(crate) async fn measure(site: &Site, top: f64, sizes: Sizes) -> Result<(), F
     Ok(())
 }
 
+/// What it costs PostgreSQL to drop a grant, which must keep step with the exchanges. Vacuum comes after,
+/// in its own time. Redis drops by itself what is dead, and memory as it finds it.
+pub(crate) async fn purge(site: &Site) -> Result<(), Failure> {
+    if site.name != "postgres" {
+        return Ok(());
+    }
+    eprintln!("postgres: all grants are purged");
+    let before = site.counts().await?;
+    let mut purged = 0;
+    loop {
+        match site.world.purge_early().await? {
+            0 => break,
+            dropped => purged += dropped,
+        }
+    }
+    let after = site.counts().await?;
+    let costs = Costs { of: "purge", rounds: vec![each(&before, &after, purged)] };
+    figure("postgres, purge, grants", [f64::from(purged)].into_iter());
+    costs.tell(site.name);
+    Ok(())
+}
+
 async fn exchange(
     site: &Site,
     count: u32,

@@ -73,6 +73,14 @@ pub(crate) fn loopback() -> Result<[f64; 2], Failure> {
     Ok([field(&counts, 0)?, field(&counts, 1)?])
 }
 
+/// Ticks of all cores, and how many of them the hypervisor kept for others.
+pub(crate) fn ticks() -> Result<[f64; 2], Failure> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let all: Vec<&str> = stat.lines().next().unwrap_or_default().split_whitespace().collect();
+    let ticks = (1..=8).map(|nth| field::<f64>(&all, nth)).sum::<Result<f64, Failure>>()?;
+    Ok([ticks, field(&all, 8)?])
+}
+
 fn field<T: FromStr>(fields: &[&str], nth: usize) -> Result<T, Failure> {
     let field = fields.get(nth).and_then(|field| field.parse().ok());
     field.ok_or_else(|| format!("there is no field {nth} in {fields:?}").into())

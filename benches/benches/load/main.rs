@@ -45,7 +45,8 @@ async fn measure() -> Result<(), Failure> {
 async fn on(site: Site, sizes: Sizes) -> Result<(), Failure> {
     let top = curve::top(&site, sizes).await?;
     cost::measure(&site, top, sizes).await?;
-    curve::measure(&site, top, sizes).await
+    curve::measure(&site, top, sizes).await?;
+    cost::purge(&site).await
 }
 
 /// How much is measured.
@@ -63,7 +64,7 @@ impl Sizes {
         if shared::is_quick() {
             Self { rounds: 1, seconds: 0.2, costly: 0.5 }
         } else {
-            Self { rounds: 5, seconds: 2.0, costly: 4.0 }
+            Self { rounds: 5, seconds: 1.5, costly: 3.0 }
         }
     }
 
