@@ -25,6 +25,9 @@ use super::{
 /// So many people have tokens, by turns. All of them are known to the store from the first round on.
 const PEOPLE: u32 = 100_000;
 
+/// More files of WAL, 16 MB each, than are filled between two checkpoints here.
+const WAL_FILES: u32 = 128;
+
 /// How many callers there are where a store is to do as much as it can.
 pub(crate) const MANY: usize = 256;
 
@@ -61,14 +64,17 @@ impl Site {
         Ok(Self::new("memory", World::in_memory(store)?, Server::Memory))
     }
 
-    /// A server with the settings that the bench `postgres` has, which syncs every commit.
+    /// A server with the settings that the bench `postgres` has, which syncs every commit, and the
+    /// files of its WAL ready.
     pub(crate) async fn postgres() -> Result<Self, Failure> {
         let buffers = format!("shared_buffers = {}kB", shared::memory_kb("MemTotal")? / 4);
-        let settings = [&*buffers, "max_wal_size = 8GB", "wal_compression = lz4"];
+        let ready = format!("min_wal_size = {}MB", 16 * WAL_FILES);
+        let settings = [&*buffers, &*ready, "max_wal_size = 8GB", "wal_compression = lz4"];
         let server = postgres_rig::Server::start(&settings).await;
         let pool = PgPool::connect_lazy_with(server.options());
         let settings = Settings::default();
         migrate(&pool, &settings.schema).await?;
+        run_in(&pool).await?;
         let store = PostgresStore::connect(server.options(), settings).await?;
         let world = World::on(Arc::new(store), Arc::new(TokioTimer)).await?;
         Ok(Self::new("postgres", world, Server::Postgres { server, pool }))
@@ -167,4 +173,17 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// Has the server fill files of WAL and, by a checkpoint, keep them to be written again, as one does that
+/// has run for a day. A fresh one makes each of them when it gets there, and every commit waits for
+/// 16 MB to be on the disk.
+async fn run_in(pool: &PgPool) -> Result<(), Failure> {
+    for _ in 0..WAL_FILES {
+        raw_sql("SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()")
+            .execute(pool)
+            .await?;
+    }
+    raw_sql("CHECKPOINT").execute(pool).await?;
+    Ok(())
 }
