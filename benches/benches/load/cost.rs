@@ -23,7 +23,7 @@ pub(crate) async fn measure(site: &Site, top: f64, sizes: Sizes) -> Result<(), F
     let mut costs = [Costs::of("half load"), Costs::of("one caller"), Costs::of("issue")];
     for number in 0..rounds {
         eprintln!("{}: costs, round {} of {rounds}", site.name, number + 1);
-        site.checkpoint().await?;
+        site.server.checkpoint().await?;
         let due = poisson(top / 2.0, usize::try_from(half)?, number.into());
         let [at_half, by_one, issues] = &mut costs;
         exchange(site, half, Pace::Due(due), at_half, Some(issues)).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn purge(site: &Site) -> Result<(), Failure> {
         return Ok(());
     }
     eprintln!("postgres: all grants are purged");
-    let before = site.counts().await?;
+    let before = site.server.counts().await?;
     let mut purged = 0;
     loop {
         match site.world.purge_early().await? {
@@ -50,7 +50,7 @@ pub(crate) async fn purge(site: &Site) -> Result<(), Failure> {
             dropped => purged += dropped,
         }
     }
-    let after = site.counts().await?;
+    let after = site.server.counts().await?;
     let costs = Costs { of: "purge", rounds: vec![each(&before, &after, purged)] };
     figure("postgres, purge, grants", [f64::from(purged)].into_iter());
     costs.tell(site.name);
@@ -64,11 +64,11 @@ async fn exchange(
     costs: &mut Costs,
     issues: Option<&mut Costs>,
 ) -> Result<(), Failure> {
-    let before = site.counts().await?;
+    let before = site.server.counts().await?;
     let tokens = site.issue(count).await?;
-    let between = site.counts().await?;
+    let between = site.server.counts().await?;
     let calls = site.exchange(tokens.clone(), pace).await?;
-    let after = site.counts().await?;
+    let after = site.server.counts().await?;
     if Round::checked(&site.world, &tokens, &calls)?.refused > 0 {
         return Err(format!("{}: some were refused where the costs were counted", site.name).into());
     }

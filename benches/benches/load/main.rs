@@ -20,6 +20,7 @@ mod postgres_rig;
 #[path = "../../../storage-redis/tests/rig/mod.rs"]
 mod redis_rig;
 pub(crate) mod round;
+mod server;
 #[path = "../shared/mod.rs"]
 mod shared;
 pub(crate) mod site;
