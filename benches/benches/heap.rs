@@ -3,10 +3,10 @@
 //! It prints the figures, and then `TARGET <name> reached=<x> goal=<op><y> ok|MISSED`. A target that
 //! is missed is no failure. `MINTAGE_BENCH_QUICK=1` only shows that it works.
 
-use std::{env, fs, hint::black_box, iter, num::NonZeroUsize, process::ExitCode};
+use std::{env, fs, hint::black_box, iter, num::NonZeroUsize, process::ExitCode, sync::Arc};
 
 use allocation_counter::measure;
-use mintage::AnyStatus;
+use mintage::{AnyStatus, Clock as _, MemoryStore, SystemClock};
 use mintage_benches::{
     Failure,
     figures::{Goal, figure, target},
@@ -69,11 +69,14 @@ fn memory() -> Result<(), Failure> {
 fn held(step: u32, a_person: u32) -> Result<Vec<(f64, f64)>, Failure> {
     let before = resident()?;
     let mut bytes = 0;
-    let mut world = None;
-    let mut made = Ok(());
-    bytes += measure(|| made = World::new(100_000_000).map(|new| world = Some(new))).bytes_current;
-    made?;
-    let world = world.ok_or("no world")?;
+    let mut fresh = None;
+    let make = || {
+        let store = Arc::new(MemoryStore::new(NonZeroUsize::MAX, SystemClock.now()));
+        fresh = Some((World::in_memory(Arc::clone(&store)), store));
+    };
+    bytes += measure(make).bytes_current;
+    let (world, store) = fresh.ok_or("no world")?;
+    let world = world?;
     let mut steps = Vec::new();
     for nth in 0..32 {
         let mut stored = Ok(());
@@ -86,8 +89,8 @@ fn held(step: u32, a_person: u32) -> Result<Vec<(f64, f64)>, Failure> {
         stored?;
         let grants = (nth + 1) * step;
         let records = usize::try_from(grants + grants.div_ceil(a_person))?;
-        if world.records() != records {
-            return Err(format!("{} records where {records} are due", world.records()).into());
+        if store.len() != records {
+            return Err(format!("{} records where {records} are due", store.len()).into());
         }
         if nth >= 16 {
             #[expect(clippy::cast_precision_loss, reason = "it is far below 2^52")]

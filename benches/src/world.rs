@@ -1,4 +1,5 @@
-//! An engine on the store in memory, with a host that says yes to everything.
+//! An engine with a host that says yes to everything: on the store in memory, which never waits, or
+//! on any other.
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,7 @@ use mintage::{
     CredentialId, CredentialType, Engine, Exchange, Exchanged, GrantId, Identity, IdentityId,
     IdentityResolver, IdentityType, IssueOneTime, Issuer, KeyProvider as _, KeyRing, KeySet,
     Leeway, Lifetime, Listing, LookupError, MemoryStore, OneTimeToken, Page, Parts, Policy, Realm,
-    Resolution, SecretText, SigningKey, Status, SystemClock, Tenant, Timer, TokenStore as _,
+    Resolution, SecretText, SigningKey, Status, SystemClock, Tenant, Timer, Timestamp, TokenStore,
     TracingAudit, Verifier, VerifierParts, async_trait,
     grant::{Context, Mint, OnReplay, Redeem, Redemption},
     test_util::{ImpatientTimer, StaticRegistry},
@@ -33,7 +34,7 @@ pub const IDENTITY: &str = "5001";
 pub struct World {
     /// The engine.
     pub engine: Engine,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn TokenStore>,
     client: Client,
     identity: Identity,
     realm: Realm,
@@ -42,23 +43,30 @@ pub struct World {
 }
 
 impl World {
-    /// A world whose store has room for so many records, and answers at once.
+    /// A world whose store is in memory and has room for so many records.
     ///
     /// # Errors
     /// When the engine does not start.
     pub fn new(records: u32) -> Result<Self, Failure> {
-        Self::with_timer(records, Arc::new(ImpatientTimer))
+        let records = NonZeroUsize::try_from(NonZeroU32::new(records).ok_or("no room")?)?;
+        Self::in_memory(Arc::new(MemoryStore::new(records, SystemClock.now())))
     }
 
-    /// The same, with the timer of a real host.
+    /// A world on that store.
     ///
     /// # Errors
     /// When the engine does not start.
-    pub fn with_timer(records: u32, timer: Arc<dyn Timer>) -> Result<Self, Failure> {
-        let records = NonZeroUsize::try_from(NonZeroU32::new(records).ok_or("no room")?)?;
+    pub fn in_memory(store: Arc<MemoryStore>) -> Result<Self, Failure> {
+        at_once(Self::on(store, Arc::new(ImpatientTimer)))?
+    }
+
+    /// A world on a store that may have to be waited for.
+    ///
+    /// # Errors
+    /// When the engine does not start.
+    pub async fn on(store: Arc<dyn TokenStore>, timer: Arc<dyn Timer>) -> Result<Self, Failure> {
         let key = SigningKey::from_seed(&SEED, Algorithm::EdDsa);
         let keys = Arc::new(KeyRing::fixed(key.clone()));
-        let store = Arc::new(MemoryStore::new(records, SystemClock.now()));
         let client = Client { id: ClientId::new("acme-web")?, tenant: Tenant::new("acme")? };
         let realm = Realm {
             issuer: Issuer::new("https://login.acme.example")?,
@@ -67,13 +75,13 @@ impl World {
         let now = SystemClock.now().into();
         let verifier = Verifier::new(VerifierParts {
             tenant: Some(client.tenant.clone()),
-            keys: KeySet::clone(&*at_once(keys.verifying_keys(now))??),
+            keys: KeySet::clone(&*keys.verifying_keys(now).await?),
             issuer: realm.issuer.clone(),
             audience: realm.audience.clone(),
             leeway: Leeway::default(),
         });
         let parts = Parts {
-            store: store.clone(),
+            store: Arc::clone(&store),
             keys,
             identities: Arc::new(Everyone),
             clients: Arc::new(
@@ -87,7 +95,7 @@ impl World {
             tenants: HashMap::from([(client.tenant.clone(), realm.clone())]),
         };
         Ok(Self {
-            engine: at_once(Engine::start(parts))??,
+            engine: Engine::start(parts).await?,
             store,
             identity: Identity::new(IdentityType::Corporate, IdentityId::new(IDENTITY)?),
             client,
@@ -97,31 +105,41 @@ impl World {
         })
     }
 
-    /// How many records the store holds.
-    #[must_use]
-    pub fn records(&self) -> usize {
-        self.store.len()
-    }
-
     /// Issues a one-time token to the person of that number.
     ///
     /// # Errors
     /// When the engine refuses.
-    pub fn issue(&self, person: u32) -> Result<OneTimeToken, Failure> {
+    pub async fn issued(&self, person: u32) -> Result<OneTimeToken, Failure> {
         let credential =
             Credential::new(CredentialType::Root, CredentialId::new(&person.to_string())?);
         let wanted = IssueOneTime::new(credential, self.identity.clone(), Status::SteppedUp);
-        Ok(at_once(self.engine.issue_one_time(&self.client, wanted))??.token)
+        Ok(self.engine.issue_one_time(&self.client, wanted).await?.token)
+    }
+
+    /// Issues one by a store that never waits.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn issue(&self, person: u32) -> Result<OneTimeToken, Failure> {
+        at_once(self.issued(person))?
     }
 
     /// Exchanges a one-time token: all that the engine does for it, from text to text.
     ///
     /// # Errors
     /// When the engine refuses.
-    pub fn exchange(&self, token: SecretText) -> Result<Exchanged, Failure> {
+    pub async fn exchanged(&self, token: SecretText) -> Result<Exchanged, Failure> {
         let mut exchange = Exchange::new(self.client.clone(), self.identity.clone());
         exchange.token = Some(token);
-        Ok(at_once(self.engine.exchange(exchange))??)
+        Ok(self.engine.exchange(exchange).await?)
+    }
+
+    /// Exchanges one by a store that never waits.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn exchange(&self, token: SecretText) -> Result<Exchanged, Failure> {
+        at_once(self.exchanged(token))?
     }
 
     /// Redeems a one-time token in the store alone, and mints nothing.
@@ -151,6 +169,16 @@ impl World {
             Redemption::Redeemed { retried: false, .. } => Ok(()),
             other => Err(format!("not redeemed: {other:?}").into()),
         }
+    }
+
+    /// Has the store drop as many grants as it gets to whose time will be over in two hours, and says
+    /// how many: as housekeeping does, but ahead of time.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn purge_early(&self) -> Result<u32, Failure> {
+        let now = Timestamp::from(SystemClock.now()).after(Lifetime::from_hours(2));
+        Ok(self.store.purge(NonZeroU32::MAX, now).await?)
     }
 
     /// What the store judges by now.

@@ -5,11 +5,20 @@
 #[path = "../benches/exchange/main.rs"]
 mod exchange;
 #[expect(dead_code, reason = "as a program it does more")]
+#[path = "../benches/load/main.rs"]
+mod load;
+#[expect(dead_code, reason = "as a program it does more")]
 #[path = "../benches/sign/main.rs"]
 mod sign;
 
-use mintage::{Algorithm, Lifetime, SigningKey};
+use std::{sync::Arc, time::Duration};
+
+use mintage::{
+    Algorithm, Change, Error, Lifetime, OneTimeToken, SigningKey, StoreError, Unavailable,
+};
 use mintage_benches::{Failure, Turns, tokens::Sample, world::World};
+
+use self::load::{calls::Call, round::Round, site::Answer};
 
 #[test]
 fn the_tokens_that_are_measured_pass() {
@@ -93,4 +102,74 @@ fn a_token_that_was_left_out_fails_the_run() {
     let mut run = exchange::Run::of(&world, 2, 0).unwrap();
     run.go(&world, 1);
     run.check(&world).unwrap_err();
+}
+
+/// The calls that took as long as half of the stall, measured from when they were due, and from when
+/// they were sent.
+fn stalled<T>(calls: &[Call<T>]) -> [usize; 2] {
+    let long = |latency: &Duration| *latency >= STALL / 2;
+    let due = calls.iter().map(|call| call.latency).filter(long);
+    let sent = calls.iter().map(|call| call.latency.saturating_sub(call.late)).filter(long);
+    [due.count(), sent.count()]
+}
+
+const STALL: Duration = Duration::from_millis(200);
+
+/// A call each millisecond; the server stalls in that one, for as long as two hundred take to come.
+const CALLS: usize = 500;
+const BAD: usize = 100;
+
+fn due() -> Vec<Duration> {
+    (0_u64..).take(CALLS).map(Duration::from_millis).collect()
+}
+
+#[test]
+fn a_stall_counts_for_every_call_that_was_due_in_it() {
+    let call = |nth| std::thread::sleep(if nth == BAD { STALL } else { Duration::ZERO });
+    let calls = load::calls::by_threads(1, CALLS, Some(&due()), call).unwrap();
+    let [from_due, from_sending] = stalled(&calls);
+    assert!(from_due >= 90, "of a hundred calls {from_due} have felt the stall");
+    assert!(from_sending < 10, "from their sending {from_sending} have, and one should");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_loop_asks_nothing_while_the_server_stalls_and_an_open_one_does() {
+    let server = Arc::new(tokio::sync::Mutex::new(()));
+    let call = move |nth| {
+        let server = Arc::clone(&server);
+        async move {
+            let _its_turn = server.lock().await;
+            tokio::time::sleep(if nth == BAD { STALL } else { Duration::ZERO }).await;
+        }
+    };
+    let [open, _] = stalled(&load::calls::by_arrivals(due(), call.clone()).await.unwrap());
+    assert!(open >= 90, "of a hundred calls {open} have felt the stall");
+    let [closed, _] = stalled(&load::calls::by_callers(1, CALLS, call).await);
+    assert!(closed < 10, "of the closed loop's calls {closed} have felt the stall");
+}
+
+/// Three tokens, and what came of them.
+fn exchanges(world: &World) -> Result<(Vec<OneTimeToken>, Vec<Call<Answer>>), Failure> {
+    let tokens = (0..3).map(|person| world.issue(person)).collect::<Result<Vec<_>, _>>()?;
+    let exchange = |nth: usize| world.exchange(tokens[nth].to_text());
+    let calls = load::calls::by_threads(1, tokens.len(), None, exchange)?;
+    Ok((tokens, calls))
+}
+
+#[test]
+fn a_round_counts_what_the_store_refused_and_fails_for_anything_else() {
+    let world = World::new(100).unwrap();
+    let (tokens, mut calls) = exchanges(&world).unwrap();
+    let checked = |calls: &[_]| Round::checked(&world, &tokens, calls);
+    assert_eq!(checked(&calls).unwrap().refused, 0);
+    calls[1].nth = 2;
+    checked(&calls).unwrap_err();
+    let full = StoreError::new(Change::Unchanged, "it is full");
+    calls[1].answer = Err(Error::Unavailable(Unavailable::Store(full)).into());
+    let round = checked(&calls).unwrap();
+    assert_eq!((round.refused, round.run.count), (1, 2));
+    calls[1].answer = world.exchange(tokens[1].to_text());
+    checked(&calls).unwrap_err();
+    calls.pop();
+    checked(&calls).unwrap_err();
 }

@@ -1,6 +1,6 @@
 //! The servers that are ours to write. Each says on which port it listens, and ends with its parent.
 
-use std::{io, process, sync::Arc, thread};
+use std::{io, num::NonZeroUsize, process, sync::Arc, thread};
 
 use axum::{
     Router,
@@ -12,18 +12,19 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey};
-use mintage::TokioTimer;
+use mintage::{Clock as _, MemoryStore, SystemClock, TokioTimer};
 use mintage_benches::{Failure, tokens::SEED, world::World};
 use mintage_http::{BodyLimit, Gateway, NoLimit};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 /// How many records the store has room for: a grant for each request of a run, and the person's.
-const RECORDS: u32 = 4_000_000;
+const RECORDS: NonZeroUsize = NonZeroUsize::new(4_000_000).unwrap();
 
 /// The endpoint as a host has it, and beside it, where nothing seals the answers, `/issue`.
 pub(crate) async fn ours() -> Result<(), Failure> {
-    let world = Arc::new(World::with_timer(RECORDS, Arc::new(TokioTimer))?);
+    let store = Arc::new(MemoryStore::new(RECORDS, SystemClock.now()));
+    let world = Arc::new(World::on(store, Arc::new(TokioTimer)).await?);
     let gateway = Gateway {
         engine: world.engine.clone(),
         limiter: Arc::new(NoLimit),

@@ -6,6 +6,7 @@
 //! writes `BENCHMARKS.md` and `benchmarks/*.svg` there. It fails, once everything is written, where a
 //! target is missed and no note explains why, and where nothing says what a target is.
 
+mod curves;
 mod page;
 mod plot;
 mod record;
@@ -36,7 +37,9 @@ fn write(folder: &Path) -> Result<(), Failure> {
     let benchmarks = folder.join("benchmarks");
     let records = records(&benchmarks)?;
     for record in &records {
-        let svg = plot::strips(record)?;
+        // A group without targets is one of curves.
+        let has_targets = record.targets().next().is_some();
+        let svg = if has_targets { plot::strips(record)? } else { curves::plot(record)? };
         fs::write(benchmarks.join(format!("{}.svg", record.group)), svg)?;
     }
     let notes = benchmarks.join("notes.md");
@@ -117,6 +120,29 @@ mod tests {
         let folder = folder("# part\tsign\nmoon\t>=0.5\t0.7\n", "");
         let failure = write(folder.path()).unwrap_err().to_string();
         assert!(failure.contains("moon") && failure.contains("words.rs"), "{failure}");
+    }
+
+    #[test]
+    fn a_group_without_targets_has_curves_and_their_knee() {
+        let folder = tempfile::tempdir().unwrap();
+        let benchmarks = folder.path().join("benchmarks");
+        fs::create_dir(&benchmarks).unwrap();
+        let loads = [(10, 100), (80, 300), (110, 90_000)].map(|(load, p99)| {
+            let offered = load * 100;
+            format!(
+                "redis, {load} %, offered/s\t\t{offered}\nredis, {load} %, done/s\t\t7920\n\
+                 redis, {load} %, median, µs\t\t50\nredis, {load} %, p99, µs\t\t{p99}\n\
+                 redis, {load} %, sent late, p99, µs\t\t20\nredis, {load} %, refused\t\t0\n"
+            )
+        });
+        let record = loads.concat() + "redis, knee, exchanges/s\t\t8020\n";
+        fs::write(benchmarks.join("load.tsv"), record).unwrap();
+        write(folder.path()).unwrap();
+        let page = page_of(&folder);
+        assert!(page.contains("| redis | 80 %, the knee | 8000 | 7920 | 50 | 300 | 20 | 0 |"));
+        assert!(page.contains("| redis | 110 % |") && !page.contains("| target |"), "{page}");
+        let svg = fs::read_to_string(benchmarks.join("load.svg")).unwrap();
+        assert!(svg.matches("knee").count() == 1 && svg.contains("50 ms"), "{svg}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
 use mintage_benches::figures::Goal;
 
 use crate::{
+    curves,
     record::{Line, Record},
     words::{GROUPS, OPENING, what},
 };
@@ -60,8 +61,14 @@ impl Page {
             self.line(&format!("- {name}: {value}"));
         }
         self.line("");
-        self.targets(record);
-        self.line(&format!("![Each round of each target]({})\n", plot_of(group)));
+        let shows = if record.targets().next().is_some() {
+            self.targets(record);
+            "Each round of each target"
+        } else {
+            self.line(&curves::table(record));
+            "Latency against load"
+        };
+        self.line(&format!("![{shows}]({})\n", plot_of(group)));
         for (line, goal) in record.targets() {
             let name = &*line.name;
             if !goal.is_met(line.series().median()) {

@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// In pixels.
-const WIDTH: u32 = 860;
+pub(crate) const WIDTH: u32 = 860;
 const STRIP: u32 = 26;
 const LABELS: u32 = 270;
 const AXIS: u32 = 46;
 
 /// Nothing is painted behind the plot, and these can be read on white and on black.
-const INK: RGBColor = RGBColor(125, 133, 144);
+pub(crate) const INK: RGBColor = RGBColor(125, 133, 144);
 const REACHED: RGBColor = RGBColor(46, 160, 67);
 const MISSED: RGBColor = RGBColor(218, 54, 51);
 

@@ -1,12 +1,13 @@
 //! What the page says in words.
 
 /// The groups in the order of the page, and how each is headed.
-pub(crate) const GROUPS: [(&str, &str); 5] = [
+pub(crate) const GROUPS: [(&str, &str); 6] = [
     ("sign", "Tokens, beside the bare signature and beside other libraries"),
     ("exchange", "The exchange in memory, beside the signature in it"),
     ("http", "The endpoint, beside a bare handler and beside another server"),
     ("postgres", "The store in PostgreSQL, beside pgbench"),
     ("redis", "The store in Redis, beside redis-benchmark"),
+    ("load", "Latency against load, in an open loop"),
 ];
 
 /// How the page begins.
