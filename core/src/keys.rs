@@ -240,6 +240,8 @@ impl KeySet {
 ///   that a repeated attempt gets the same bytes.
 /// - It is asked after the store has changed. One that never answers costs the token, unless the
 ///   same attempt comes again in time; so let it fail rather than hang.
+/// - It is asked on the caller's own thread. One that blocks keeps that thread from everything else:
+///   wrap it in a `BlockingSigner` (feature `tokio`).
 #[async_trait]
 pub trait Signer: fmt::Debug + Send + Sync + 'static {
     /// The Ed25519 signature of the message (pure, not pre-hashed; RFC 8032 §5.1.6).

@@ -17,6 +17,8 @@
 
 mod assertion;
 mod audit;
+#[cfg(feature = "tokio")]
+mod blocking;
 mod bytes;
 mod claims;
 mod clock;
@@ -52,8 +54,6 @@ mod verifier;
 /// Implement the seams with this very version of it.
 pub use async_trait::async_trait;
 
-#[cfg(feature = "tokio")]
-pub use self::clock::TokioTimer;
 pub use self::{
     assertion::{
         Assertion, AssertionAlgorithm, AssertionError, AssertionExpectation, AssertionKey,
@@ -93,6 +93,8 @@ pub use self::{
         AnyStatus, InvalidLeeway, Leeway, Requirement, SteppedUp, Verified, Verifier, VerifierParts,
     },
 };
+#[cfg(feature = "tokio")]
+pub use self::{blocking::BlockingSigner, clock::TokioTimer};
 
 /// The README's example, kept true.
 #[cfg(all(doctest, feature = "test-util", feature = "tokio"))]
