@@ -1,8 +1,10 @@
 //! `POST /access_token`: the endpoint that all of this is for.
 
+use std::convert::Infallible;
+
 use axum::{
-    Extension,
-    http::{HeaderMap, HeaderName, StatusCode},
+    extract::FromRequestParts,
+    http::{HeaderName, StatusCode, request::Parts},
     response::Response,
 };
 use mintage::{
@@ -12,9 +14,9 @@ use mintage::{
 use serde::Serialize;
 
 use crate::{
-    extract::{ApiClient, BearerToken, only},
+    extract::{ApiClient, BearerToken},
     fields::Fields,
-    gateway::Gateway,
+    gateway::Own,
     json::StrictJson,
     limit::LimitKey,
     wire::{WireError, json},
@@ -27,10 +29,10 @@ use crate::{
 /// `idempotency-ref` and the mix of authorities (400), the limit of the one-time token's locator
 /// (429), and then the engine.
 pub(crate) async fn exchange(
-    Extension(gateway): Extension<Gateway>,
+    Own(gateway): Own,
     ApiClient(client): ApiClient,
     bearer: Option<BearerToken>,
-    headers: HeaderMap,
+    attempt: AttemptName,
     body: StrictJson,
 ) -> Result<Response, WireError> {
     let mut fields = body.fields();
@@ -46,7 +48,7 @@ pub(crate) async fn exchange(
     let identity = fields.identity();
     let token = fields.optional_secret("token");
     let client_assertion = fields.optional_secret("clientAssertion");
-    let idempotency_ref = idempotency_ref(&headers, &mut fields);
+    let idempotency_ref = attempt.read(&mut fields);
     let exchange = fields.finish(|| {
         Some(Exchange {
             client,
@@ -62,8 +64,9 @@ pub(crate) async fn exchange(
     if let Some(Ok(token)) = token {
         gateway.count(LimitKey::Locator(&exchange.client.tenant, token.id().locator()))?;
     }
+    // Boxed, for it has three kilobytes, and what it would be a part of is moved a few times.
     let Exchanged { token, identity, credential, status, .. } =
-        gateway.engine.exchange(exchange).await?;
+        Box::pin(gateway.engine.exchange(exchange)).await?;
     let body = AccessToken {
         token: token.expose(),
         identity: &identity,
@@ -81,26 +84,35 @@ struct AccessToken<'a> {
     status: Status,
 }
 
-/// The client's own name for this attempt. A malformed one must not pass as none: the client would
-/// take its blind retry for a safe one.
-fn idempotency_ref(headers: &HeaderMap, fields: &mut Fields<'_>) -> Option<IdempotencyRef> {
+/// The client's own name for this attempt, its `idempotency-ref` header, or the rule that it breaks.
+pub(crate) struct AttemptName(Result<Option<IdempotencyRef>, (FieldRule, &'static [&'static str])>);
+
+impl<S: Sync> FromRequestParts<S> for AttemptName {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        const HEADER: HeaderName = HeaderName::from_static(AttemptName::NAME);
+        let mut values = parts.headers.get_all(&HEADER).iter();
+        Ok(Self(match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => match value.to_str().map(IdempotencyRef::new) {
+                Ok(Some(reference)) => Ok(Some(reference)),
+                Ok(None) => Err((FieldRule::Size, &["1", "255"])),
+                Err(_) => Err((FieldRule::Regex, &["^[ -~]+$"])),
+            },
+            (Some(_), Some(_)) => Err((FieldRule::AtMost, &["1", Self::NAME])),
+        }))
+    }
+}
+
+impl AttemptName {
     const NAME: &str = "idempotency-ref";
-    match only(headers, &HeaderName::from_static(NAME)) {
-        Ok(None) => None,
-        Ok(Some(text)) => {
-            let reference = IdempotencyRef::new(text);
-            if reference.is_none() {
-                fields.refuse(NAME, FieldRule::Size, &["1", "255"]);
-            }
-            reference
-        }
-        Err(_) if headers.get_all(NAME).iter().count() > 1 => {
-            fields.refuse(NAME, FieldRule::AtMost, &["1", NAME]);
+
+    /// A malformed one must not pass as none: the client would take its blind retry for a safe one.
+    fn read(self, fields: &mut Fields<'_>) -> Option<IdempotencyRef> {
+        self.0.unwrap_or_else(|(rule, params)| {
+            fields.refuse(Self::NAME, rule, params);
             None
-        }
-        Err(_) => {
-            fields.refuse(NAME, FieldRule::Regex, &["^[ -~]+$"]);
-            None
-        }
+        })
     }
 }

@@ -2,8 +2,14 @@
 
 use std::{
     fmt,
+    hash::{BuildHasher as _, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    process,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
 };
 
@@ -17,21 +23,21 @@ use tracing::Instrument as _;
 
 use crate::{gateway::Gateway, unread::Lent, wire};
 
-/// The id of one request, fresh and random: the `request-ref` of its answer, and of the `tracing`
-/// span that its audit events are in. Handlers find it in the request's extensions.
+/// The id of one request: the `request-ref` of its answer, and of the `tracing` span that its audit
+/// events are in. It comes once among the processes of a machine, until a process's id comes again.
+/// Handlers find it in the request's extensions. No secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestRef(u128);
 
 impl RequestRef {
-    /// A fresh one. It is zero where the operating system has no random bytes; nothing is minted
-    /// then either.
-    #[expect(clippy::disallowed_methods, reason = "no secret: it only tells two log lines apart")]
-    fn random() -> Self {
-        let mut bytes = [0; 16];
-        match getrandom::fill(&mut bytes) {
-            Ok(()) => Self(u128::from_be_bytes(bytes)),
-            Err(_) => Self(0),
-        }
+    /// The next one: a hash of a count, of the process's id, which a fork changes, and of a random
+    /// seed. It only tells two lines of a log apart, so nobody need be kept from guessing it.
+    fn next() -> Self {
+        static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let this = (COUNT.fetch_add(1, Ordering::Relaxed), process::id());
+        let half = |which: bool| u128::from(SEED.hash_one((this, which)));
+        Self(half(false) << 64 | half(true))
     }
 }
 
@@ -49,7 +55,7 @@ pub(crate) async fn seal(
     next: Next,
 ) -> Response {
     const REQUEST_REF: HeaderName = HeaderName::from_static("request-ref");
-    let reference = RequestRef::random();
+    let reference = RequestRef::next();
     let span = tracing::info_span!(
         target: "mintage_http",
         "request",
@@ -88,4 +94,19 @@ async fn caught(handler: impl Future<Output = Response> + Send) -> Response {
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_reference_comes_once_on_all_threads() {
+        let draw = || (0..1000).map(|_| RequestRef::next()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| thread::spawn(draw)).collect();
+        let drawn = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+        assert_eq!(drawn.collect::<HashSet<_>>().len(), 4000);
+    }
 }

@@ -136,13 +136,10 @@ fn bearer(headers: &HeaderMap) -> Result<Option<BearerToken>, WireError> {
 }
 
 /// A header is there more than once, or is not printable ASCII.
-pub(crate) struct Unreadable;
+struct Unreadable;
 
 /// The text of a header that may be there once.
-pub(crate) fn only<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'h str>, Unreadable> {
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Unreadable> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -1,11 +1,11 @@
 //! The parts, the router, and what the host's own handlers find in a request.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Extension, Router,
-    extract::DefaultBodyLimit,
-    http::{Extensions, StatusCode, header::CONTENT_TYPE},
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts},
+    http::{Extensions, StatusCode, header::CONTENT_TYPE, request::Parts},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -44,7 +44,7 @@ impl Gateway {
             .route("/identities", get(identities::list))
             .route("/logout", post(log_out))
             .route("/.well-known/jwks.json", get(jwks))
-            .layer(Extension(self.clone()))
+            .with_state(self.clone())
     }
 
     /// Makes every answer of a whole router keep to the wire, and lets its handlers use the
@@ -80,10 +80,23 @@ impl Gateway {
     }
 }
 
+/// The gateway whose route was taken. From here on the request is its, whoever finished the router:
+/// so it comes first among a handler's arguments.
+pub(crate) struct Own(pub(crate) Gateway);
+
+impl FromRequestParts<Gateway> for Own {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, own: &Gateway) -> Result<Self, Infallible> {
+        parts.extensions.insert(own.clone());
+        Ok(Self(own.clone()))
+    }
+}
+
 /// `POST /logout`: ends the login behind an auth or access token, and what came from it. Whatever
 /// body it has is not looked at.
 async fn log_out(
-    Extension(gateway): Extension<Gateway>,
+    Own(gateway): Own,
     ApiClient(client): ApiClient,
     BearerToken(bearer): BearerToken,
 ) -> Result<StatusCode, WireError> {
@@ -92,7 +105,7 @@ async fn log_out(
 }
 
 /// `GET /.well-known/jwks.json`: the public keys, for anybody (RFC 7517 §5, §8.5).
-async fn jwks(Extension(gateway): Extension<Gateway>) -> Result<Response, WireError> {
+async fn jwks(Own(gateway): Own) -> Result<Response, WireError> {
     let keys = gateway.engine.verifying_keys().await?;
     Ok(([(CONTENT_TYPE, "application/jwk-set+json")], keys.to_jwks()).into_response())
 }

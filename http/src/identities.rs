@@ -1,7 +1,6 @@
 //! `GET /identities`: on whose behalf a person may act, page by page.
 
 use axum::{
-    Extension,
     http::{StatusCode, Uri},
     response::Response,
 };
@@ -10,13 +9,13 @@ use serde::Serialize;
 
 use crate::{
     extract::{ApiClient, BearerToken},
-    gateway::Gateway,
+    gateway::Own,
     wire::{WireError, json},
 };
 
 /// Lists the identities that the credential behind an auth token may act for.
 pub(crate) async fn list(
-    Extension(gateway): Extension<Gateway>,
+    Own(gateway): Own,
     ApiClient(client): ApiClient,
     BearerToken(bearer): BearerToken,
     uri: Uri,

@@ -117,8 +117,6 @@ impl IntoResponse for WireError {
     fn into_response(self) -> Response {
         // What the engine refuses it has told its audit, and a bare status is no decision about
         // anybody; the rest nobody else would tell.
-        // What the engine refuses it has told its audit, and a bare status is no decision about
-        // anybody; the rest nobody else would tell.
         if !matches!(self, Self::Engine(_) | Self::Status(_)) {
             tracing::warn!(target: "mintage_http", reason = %self, "refused");
         }

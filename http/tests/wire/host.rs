@@ -1,6 +1,6 @@
 //! A host's own handlers behind the same wire.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use axum::{
     Router,
@@ -15,8 +15,8 @@ use axum::{
 };
 use mintage::{AnyStatus, FieldRule, Lifetime, SecretText, Status, SteppedUp};
 use mintage_http::{
-    Access, AnyBearer, ApiClient, BearerToken, Gateway, Login, NoLimit, RequestRef, StrictJson,
-    WireError,
+    Access, AnyBearer, ApiClient, BearerToken, BodyLimit, Gateway, Login, NoLimit, RequestRef,
+    StrictJson, WireError,
 };
 use serde_json::json;
 
@@ -205,12 +205,48 @@ async fn a_router_that_was_not_finished_answers_500_and_not_otherwise() {
     // The host forgot `finish`: nothing of it is on the wire, and nobody gets in.
     let house = House::with(Arc::new(NoLimit), |_| Router::new()).await;
     let unfinished = Router::new().route("/accounts", get(async |_: ApiClient| "in"));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, unfinished).await });
+    let address = served(unfinished).await;
     let request =
         format!("GET /accounts HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\nconnection: close\r\n\r\n");
     let answer = crate::bytes::exchange(address, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     drop(house);
+}
+
+async fn served(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test]
+async fn the_routes_of_a_gateway_are_its_own_whoever_finishes_the_router() {
+    let house = House::open().await;
+    let gateway = |body_limit| Gateway {
+        engine: house.engine.clone(),
+        limiter: Arc::new(NoLimit),
+        body_limit,
+    };
+    let own = || gateway(BodyLimit::default()).routes();
+    let other = gateway(BodyLimit::from_bytes(NonZeroU32::MIN).unwrap());
+    for router in [other.finish(own()), other.finish(Router::new().merge(own())), own()] {
+        let token = house.one_time(Status::Standard).await;
+        let body =
+            format!(r#"{{"identity":{{"type":"CORPORATE","id":"5001"}},"token":"{token}"}}"#);
+        let request = format!(
+            "POST /access_token HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = crate::bytes::exchange(served(router).await, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let strict = other.finish(Router::new().merge(other.routes()));
+    let request = format!(
+        "POST /access_token HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}"
+    );
+    let answer = crate::bytes::exchange(served(strict).await, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
