@@ -5,6 +5,9 @@
 #[path = "../benches/exchange/main.rs"]
 mod exchange;
 #[expect(dead_code, reason = "as a program it does more")]
+#[path = "../benches/http/main.rs"]
+mod http;
+#[expect(dead_code, reason = "as a program it does more")]
 #[path = "../benches/load/main.rs"]
 mod load;
 #[expect(dead_code, reason = "as a program it does more")]
@@ -18,7 +21,14 @@ use mintage::{
 };
 use mintage_benches::{Failure, Turns, tokens::Sample, world::World};
 
-use self::load::{calls::Call, round::Round, site::Answer};
+use self::{
+    http::{
+        asked::{self, Judge, Pair, Target},
+        client::Connection,
+        server::Role,
+    },
+    load::{calls::Call, round::Round, site::Answer},
+};
 
 #[test]
 fn the_tokens_that_are_measured_pass() {
@@ -172,4 +182,50 @@ fn a_round_counts_what_the_store_refused_and_fails_for_anything_else() {
     checked(&calls).unwrap_err();
     calls.pop();
     checked(&calls).unwrap_err();
+}
+
+/// A request of each of two people, with the access token that answers it.
+fn answered() -> Result<[Pair; 2], Failure> {
+    let world = World::new(100)?;
+    let pair = |person| {
+        let token = world.issue(person)?.to_text();
+        let body = asked::exchange(token.expose());
+        let answer = format!(r#"{{"token":"{}"}}"#, world.exchange(token)?.token.expose());
+        Ok::<_, Failure>((body, answer.into()))
+    };
+    Ok([pair(0)?, pair(1)?])
+}
+
+#[test]
+fn right_answers_of_the_endpoint_are_taken() {
+    let judge = Judge::new().unwrap();
+    judge.check(Role::Ours, &answered().unwrap()).unwrap();
+    judge.check(Role::Bare, &answered().unwrap()).unwrap();
+}
+
+#[test]
+fn the_answer_to_another_request_fails_the_endpoints_bench() {
+    let [(first, _), (_, second)] = answered().unwrap();
+    Judge::new().unwrap().check(Role::Ours, &[(first, second)]).unwrap_err();
+}
+
+#[test]
+fn a_token_that_nobody_signed_fails_the_endpoints_bench() {
+    let [(asked, answer), _] = answered().unwrap();
+    let bent = String::from_utf8(answer.to_vec()).unwrap().replacen(".e", ".f", 1);
+    assert_ne!(bent.as_bytes(), &answer[..]);
+    let pairs = [(asked, bent.into())];
+    for role in [Role::Ours, Role::Bare] {
+        Judge::new().unwrap().check(role, &pairs).unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_fails_the_endpoints_bench() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async { axum::serve(listener, axum::Router::new()).await });
+    let mut connection = Connection::open(port).await.unwrap();
+    let refused = connection.ask(Target::of(Role::Ours), asked::exchange("x")).await;
+    assert!(refused.unwrap_err().to_string().contains("404"));
 }

@@ -1,4 +1,7 @@
 //! The client, the same for each server: one request at a time on each of its connections.
+//!
+//! It does not sleep while the servers are compared: to wake a sleeping core costs whoever answers it
+//! some microseconds, more often where the answers come more slowly.
 
 use std::{
     mem,
@@ -18,17 +21,11 @@ use hyper_util::rt::TokioIo;
 use mintage_benches::{Failure, arrivals, figures::Run, world::API_KEY};
 use tokio::{
     net::TcpStream,
-    sync::mpsc::unbounded_channel,
     task::{JoinSet, yield_now},
     time::Instant,
 };
 
-/// What is asked, but for the body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
-    pub(crate) path: &'static str,
-    pub(crate) content_type: &'static str,
-}
+use super::asked::{Pair, Target};
 
 /// A connection that is kept.
 #[derive(Debug)]
@@ -76,9 +73,6 @@ impl Connection {
     }
 }
 
-/// What was asked, and what was answered.
-pub(crate) type Pair = (Bytes, Bytes);
-
 /// Every connection asks again as soon as it is answered, until so much time has passed. Says how
 /// long the last answer took to come.
 ///
@@ -106,7 +100,13 @@ pub(crate) async fn closed_loop(
             Ok::<_, Failure>((connection, pairs))
         });
     }
-    let done = tasks.join_all().await;
+    let mut done = Vec::new();
+    while !tasks.is_empty() {
+        while let Some(its) = tasks.try_join_next() {
+            done.push(its?);
+        }
+        yield_now().await;
+    }
     let elapsed = start.elapsed();
     *bodies = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     let mut pairs = Vec::new();
@@ -130,46 +130,32 @@ pub(crate) async fn open_loop(
     rate: f64,
     seed: u64,
 ) -> Result<(Run, Vec<Pair>), Failure> {
-    let (back, mut came_back) = unbounded_channel();
-    let mut pairs = Vec::new();
-    let mut latencies = Vec::new();
-    let mut answered = |outcome: Result<Answered, Failure>| {
-        let Answered { connection, pair, latency } = outcome?;
-        pairs.push(pair);
-        latencies.push(latency);
-        Ok::<_, Failure>(connection)
-    };
-    let wanted = connections.len();
+    let mut wanted = bodies.into_iter().zip(arrivals(rate, seed)).peekable();
+    let (mut pairs, mut latencies) = (Vec::new(), Vec::new());
+    let mut tasks = JoinSet::new();
     let start = Instant::now();
-    for (body, due) in bodies.into_iter().zip(arrivals(rate, seed)) {
-        // A timer of tokio's would be a millisecond late; the core has nothing else to do.
-        while start.elapsed() < due || connections.is_empty() {
-            yield_now().await;
-            while let Ok(outcome) = came_back.try_recv() {
-                connections.push(answered(outcome)?);
-            }
+    // A timer of tokio's could be a millisecond late, so it asks again and again what time it is.
+    while wanted.peek().is_some() || !tasks.is_empty() {
+        while let Some(answered) = tasks.try_join_next() {
+            let (connection, pair, latency) = answered??;
+            connections.push(connection);
+            pairs.push(pair);
+            latencies.push(latency);
         }
-        let Some(mut connection) = connections.pop() else { continue };
-        let back = back.clone();
-        tokio::spawn(async move {
-            let answer = connection.ask(target, body.clone()).await;
-            let latency = start.elapsed().saturating_sub(due);
-            let outcome =
-                answer.map(|answer| Answered { connection, pair: (body, answer), latency });
-            back.send(outcome).ok();
-        });
-    }
-    while connections.len() < wanted {
-        let outcome = came_back.recv().await.ok_or("a connection was lost")?;
-        connections.push(answered(outcome)?);
+        if !connections.is_empty()
+            && let Some((body, due)) = wanted.next_if(|(_, due)| *due <= start.elapsed())
+            && let Some(mut connection) = connections.pop()
+        {
+            tasks.spawn(async move {
+                let answer = connection.ask(target, body.clone()).await?;
+                let latency = start.elapsed().saturating_sub(due);
+                Ok::<_, Failure>((connection, (body, answer), latency))
+            });
+        } else {
+            yield_now().await;
+        }
     }
     let count = u32::try_from(pairs.len())?;
     let elapsed = start.elapsed();
     Ok((Run::new(count, f64::from(count) / elapsed.as_secs_f64(), latencies), pairs))
-}
-
-struct Answered {
-    connection: Connection,
-    pair: Pair,
-    latency: Duration,
 }

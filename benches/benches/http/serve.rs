@@ -46,7 +46,7 @@ async fn issue(State(world): State<Arc<World>>, count: String) -> Result<String,
     Ok(tokens)
 }
 
-/// Parses the same body, makes one signature over as many bytes, and answers with as many.
+/// Parses the same body, makes one signature over as many bytes, and answers with a token as long.
 pub(crate) async fn bare() -> Result<(), Failure> {
     let signed = signed(&World::new(10)?)?;
     let bare = Arc::new(Bare { key: SigningKey::from_bytes(&SEED), signed });

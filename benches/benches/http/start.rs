@@ -8,7 +8,7 @@ use mintage_benches::{
 };
 use tokio::time::Instant;
 
-use crate::{
+use super::{
     Sizes,
     client::Connection,
     server::{Role, Server},

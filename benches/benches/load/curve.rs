@@ -15,9 +15,9 @@ use super::{
 /// What is offered, in hundredths of the top rate. The first is what the others are held against.
 const LOADS: [u32; 7] = [10, 25, 50, 70, 80, 90, 100];
 
-/// The knee is the highest load up to which nothing is refused, all that is offered is done (98 %, in
-/// the time that it is offered in), and the p99 is at most so many times that of the first load; each
-/// of them in the median of the rounds.
+/// The knee is the highest load up to which nothing is refused in any round, all that is offered is done
+/// (98 %, in the time that it is offered in), and the p99 is at most so many times that of the first
+/// load; both in the median of the rounds.
 const STEEP: f64 = 5.0;
 const DONE: f64 = 0.98;
 

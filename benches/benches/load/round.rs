@@ -18,7 +18,7 @@ pub(crate) struct Round {
     pub(crate) run: Run,
     /// How late the calls were sent.
     pub(crate) late: Run,
-    /// How many the store refused because it could not keep up.
+    /// How many the store refused because it could not keep up. They are not in the run.
     pub(crate) refused: u32,
 }
 

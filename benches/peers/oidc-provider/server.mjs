@@ -46,4 +46,6 @@ const provider = new Provider(issuer, {
 });
 
 const server = provider.listen(0, '127.0.0.1', () => console.log(server.address().port));
+// Connections wait while the other servers have their turns.
+server.keepAliveTimeout = 0;
 process.stdin.resume().on('end', () => process.exit());

@@ -42,7 +42,8 @@ machine. They arrive by a Poisson process at parts of the store's *top rate*, wh
 get who go on as soon as they are answered (in memory, a thread for each core). A latency runs from when
 the exchange was due, and not from when it was sent. The *knee* is the highest load up to which nothing
 is refused, 98 % of what is offered is done in the time that it is offered in, and the p99 is at most
-five times that of a tenth of the top rate. Medians of the rounds; latencies in µs.
+five times that of a tenth of the top rate. Medians of the rounds; latencies in µs, of those that were
+done. What was refused, because it had to wait too long, is the sum over all rounds.
 
 | store | load | offered/s | done/s | median | p99 | sent late, p99 | refused |
 |---|---|---|---|---|---|---|---|
@@ -125,6 +126,7 @@ struct Point {
     median: f64,
     p99: f64,
     late: f64,
+    /// In all rounds.
     refused: f64,
 }
 
@@ -137,10 +139,8 @@ impl Curve {
 
 /// In the order of the record.
 fn curves(record: &Record) -> Vec<Curve> {
-    let median = |name: String| {
-        let line = record.lines.iter().find(|line| line.name == name);
-        line.map_or(f64::NAN, |line| line.series().median())
-    };
+    let line = |name: &str| record.lines.iter().find(|line| line.name == name);
+    let median = |name: String| line(&name).map_or(f64::NAN, |line| line.series().median());
     let mut stores: Vec<&str> = Vec::new();
     let mut loads = BTreeSet::new();
     for line in &record.lines {
@@ -159,7 +159,8 @@ fn curves(record: &Record) -> Vec<Curve> {
             median: of("median, µs"),
             p99: of("p99, µs"),
             late: of("sent late, p99, µs"),
-            refused: of("refused"),
+            refused: line(&format!("{store}, {load} %, refused"))
+                .map_or(f64::NAN, |line| line.rounds.iter().sum()),
         }
     };
     let curve = |store: &str| Curve {
