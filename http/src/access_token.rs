@@ -64,9 +64,8 @@ pub(crate) async fn exchange(
     if let Some(Ok(token)) = token {
         gateway.count(LimitKey::Locator(&exchange.client.tenant, token.id().locator()))?;
     }
-    // Boxed, for it has three kilobytes, and what it would be a part of is moved a few times.
     let Exchanged { token, identity, credential, status, .. } =
-        Box::pin(gateway.engine.exchange(exchange)).await?;
+        gateway.engine.exchange(exchange).await?;
     let body = AccessToken {
         token: token.expose(),
         identity: &identity,
