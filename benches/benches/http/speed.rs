@@ -1,5 +1,7 @@
 //! How many answers a second, and how long one takes at half of that.
 
+use std::time::Duration;
+
 use mintage_benches::{
     Failure,
     figures::{Goal, Run, Series, figure, target},
@@ -9,6 +11,10 @@ use super::{
     Sizes,
     side::{Side, Top},
 };
+
+/// How long a run at half the top rate is, and how many of them there are for each round at the top.
+const SHORT: Duration = Duration::from_millis(100);
+const SHORT_RUNS: u32 = 5;
 
 const NAMES: [&str; 3] = ["mintage", "bare axum", "oidc-provider"];
 
@@ -45,6 +51,9 @@ pub(crate) async fn top(all: &mut [Side; 3], sizes: Sizes) -> Result<f64, Failur
 }
 
 /// How long an answer takes at that rate, ours and the bare handler's by turns.
+///
+/// The runs are short and many: where the machine stops for some milliseconds, whoever has his turn
+/// then has all of that in his p99, and the median of the rounds is to be one without.
 pub(crate) async fn at_rate(
     rate: f64,
     ours: &mut Side,
@@ -52,23 +61,25 @@ pub(crate) async fn at_rate(
     sizes: Sizes,
 ) -> Result<(), Failure> {
     let mut rounds: Vec<[Run; 2]> = Vec::new();
-    for round in 0..=sizes.rounds {
-        eprintln!("{rate:.0} requests/s: round {round} of {}", sizes.rounds);
-        let length = sizes.turn * sizes.turns;
+    let count = sizes.rounds * SHORT_RUNS;
+    for round in 0..=count {
+        if round.is_multiple_of(SHORT_RUNS) {
+            eprintln!("{rate:.0} requests/s: round {round} of {count}");
+        }
         // Both meet the same arrivals.
         let seed = round.into();
-        let runs = if round % 2 == 0 {
-            let run = ours.at_rate(rate, length, seed).await?;
-            [run, bare.at_rate(rate, length, seed).await?]
+        let runs = if round.is_multiple_of(2) {
+            let run = ours.at_rate(rate, SHORT, seed).await?;
+            [run, bare.at_rate(rate, SHORT, seed).await?]
         } else {
-            let run = bare.at_rate(rate, length, seed).await?;
-            [ours.at_rate(rate, length, seed).await?, run]
+            let run = bare.at_rate(rate, SHORT, seed).await?;
+            [ours.at_rate(rate, SHORT, seed).await?, run]
         };
         if round > 0 {
             rounds.push(runs);
         }
     }
-    println!("{rate:.0} requests/s, in runs of {:?}", sizes.turn * sizes.turns);
+    println!("{rate:.0} requests/s, in runs of {SHORT:?}");
     for (side, name) in NAMES.into_iter().take(2).enumerate() {
         for (percent, word) in [(50, "median"), (99, "p99")] {
             let latencies = rounds.iter().map(|runs| runs[side].percentile(percent));
