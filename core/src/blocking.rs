@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
 
 use crate::keys::{KeyError, KeyErrorKind, Signature, Signer};
 
@@ -13,8 +13,8 @@ use crate::keys::{KeyError, KeyErrorKind, Signature, Signer};
 /// A key in memory needs none of it: a [`SigningKey`](crate::SigningKey) signs where it is asked, in
 /// some twenty microseconds. The engine itself spawns nothing; whoever takes this type does.
 ///
-/// A call that is dropped, or too late for the engine's deadline, keeps its place until the device
-/// has answered. So a device that hangs never holds more threads than that; but when it holds them
+/// A call that is dropped, or too late for the engine's deadline, once it has reached the device keeps
+/// its place until that has answered. So a device that hangs never holds more threads than that; but when it holds them
 /// all, every further signature waits, and is told as unavailable. And a tokio runtime that is
 /// dropped waits for its blocking threads: end it by `shutdown_timeout` where a device may hang.
 ///
@@ -60,15 +60,22 @@ where
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| unavailable("signing has ended"))?;
         let (sign, message) = (Arc::clone(&self.sign), message.to_vec());
-        let signing = runtime.spawn_blocking(move || {
-            let signature = sign(&message);
-            drop(place);
-            signature
-        });
-        // What a panic says may hold anything, so it is not told.
-        signing.await.map_err(|error| {
-            unavailable(if error.is_panic() { "the signer panicked" } else { "the runtime ends" })
-        })?
+        // Dropped with this future: what has not begun by then will not.
+        let mut signing = JoinSet::new();
+        signing.spawn_blocking_on(
+            move || {
+                let signature = sign(&message);
+                drop(place);
+                signature
+            },
+            &runtime,
+        );
+        match signing.join_next().await {
+            Some(Ok(signed)) => signed,
+            // What a panic says may hold anything, so it is not told.
+            Some(Err(error)) if error.is_panic() => Err(unavailable("the signer panicked")),
+            _ => Err(unavailable("the runtime ends")),
+        }
     }
 }
 
@@ -86,7 +93,7 @@ mod tests {
         pin::Pin,
         sync::{
             Barrier, LazyLock, Mutex,
-            atomic::{AtomicUsize, Ordering},
+            atomic::{AtomicBool, AtomicUsize, Ordering},
             mpsc::channel,
         },
         task::{Context, Poll, Waker},
@@ -133,14 +140,17 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_is_dropped_keeps_its_place_until_the_device_answers() {
         let (answer, device) = channel::<()>();
+        let (begun, beginning) = channel();
         let device = Mutex::new(device);
         let signer = BlockingSigner::new(TWO, move |message| {
+            begun.send(()).unwrap();
             device.lock().unwrap().recv().ok();
             Ok(signature(message))
         });
         for _ in 0..2 {
             let mut call = signer.sign(b"x");
             assert!(poll_once(&mut call).is_pending());
+            beginning.recv().unwrap();
         }
         assert_eq!(signer.places.available_permits(), 0);
         drop(answer);
@@ -149,6 +159,31 @@ mod tests {
 
     fn poll_once<F: Future + Unpin>(call: &mut F) -> Poll<F::Output> {
         Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_before_it_begins_signs_nothing_and_gives_its_place_back() {
+        let one_thread =
+            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build();
+        one_thread.unwrap().block_on(async {
+            static SIGNED: AtomicBool = AtomicBool::new(false);
+            let (free, thread) = channel::<()>();
+            let occupier = tokio::task::spawn_blocking(move || thread.recv());
+            let signer = BlockingSigner::new(TWO, |message| {
+                SIGNED.store(true, Ordering::SeqCst);
+                Ok(signature(message))
+            });
+            let mut call = signer.sign(b"x");
+            assert!(poll_once(&mut call).is_pending());
+            assert_eq!(signer.places.available_permits(), 1);
+            drop(call);
+            drop(free);
+            assert!(occupier.await.unwrap().is_err());
+            // Whatever was queued behind it is done with by now.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            assert!(!SIGNED.load(Ordering::SeqCst));
+            assert_eq!(signer.places.available_permits(), 2);
+        });
     }
 
     #[tokio::test]
