@@ -13,21 +13,27 @@ use crate::keys::{KeyError, KeyErrorKind, Signature, Signer};
 /// A key in memory needs none of it: a [`SigningKey`](crate::SigningKey) signs where it is asked, in
 /// some twenty microseconds. The engine itself spawns nothing; whoever takes this type does.
 ///
-/// A call that is dropped, or too late for the engine's deadline, once it has reached the device keeps
-/// its place until that has answered. So a device that hangs never holds more threads than that; but when it holds them
-/// all, every further signature waits, and is told as unavailable. And a tokio runtime that is
-/// dropped waits for its blocking threads: end it by `shutdown_timeout` where a device may hang.
+/// A call that is dropped, or too late for the engine's deadline, signs nothing unless it has reached
+/// the device; then it keeps its place until that has answered. So a device that hangs never holds
+/// more threads than that; but when it holds them all, every further signature waits, and is told as
+/// unavailable. And a tokio runtime that is dropped waits for its blocking threads: end it by
+/// `shutdown_timeout` where a device may hang.
 ///
 /// ```
-/// use std::num::NonZeroUsize;
-/// # use mintage::{Algorithm, SigningKey};
-/// use mintage::{BlockingSigner, KeyError, Signature};
+/// use std::{num::NonZeroUsize, sync::Arc};
+/// use ed25519_dalek::Signer as _;
+/// use mintage::{Algorithm, BlockingSigner, Signature, SigningKey};
 ///
-/// # fn ask_the_card(_: &[u8]) -> Result<Signature, KeyError> { unimplemented!() }
-/// # let known = SigningKey::from_seed(&[7; 32], Algorithm::EdDsa);
-/// # let public = known.verifying_key();
-/// let signer = BlockingSigner::new(NonZeroUsize::new(4).unwrap(), ask_the_card);
-/// let key = SigningKey::new(public, std::sync::Arc::new(signer));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // In place of a card and its driver.
+/// let card = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+/// let public = mintage::VerifyingKey::from_bytes(card.verifying_key().as_bytes(), Algorithm::EdDsa)?;
+/// let signer = BlockingSigner::new(NonZeroUsize::MIN, move |message| {
+///     Ok(Signature::from_bytes(card.sign(message).to_bytes()))
+/// });
+/// let key = SigningKey::new(&public, Arc::new(signer));
+/// # Ok(())
+/// # }
 /// ```
 pub struct BlockingSigner<F> {
     sign: Arc<F>,
