@@ -4,6 +4,7 @@
 //! same machine. A ratio is the median of those of the rounds, never a quotient of two medians.
 
 mod arrivals;
+pub mod cpu;
 pub mod figures;
 mod outcomes;
 pub mod tokens;

@@ -229,3 +229,27 @@ async fn a_refusal_fails_the_endpoints_bench() {
     let refused = connection.ask(Target::of(Role::Ours), asked::exchange("x")).await;
     assert!(refused.unwrap_err().to_string().contains("404"));
 }
+
+#[tokio::test]
+async fn a_stall_of_the_endpoint_counts_for_every_request_that_was_due_in_it() {
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let stalling = axum::routing::post(async move || {
+        if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == BAD {
+            tokio::time::sleep(STALL).await;
+        }
+    });
+    let router = axum::Router::new().route("/access_token", stalling);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async { axum::serve(listener, router).await });
+    let mut one = vec![Connection::open(port).await.unwrap()];
+    let bodies = vec![asked::exchange("x"); CALLS];
+    let target = Target::of(Role::Ours);
+    let run = http::client::open_loop(&mut one, target, bodies, 1000.0, 1).await;
+    let (run, pairs) = run.unwrap();
+    assert_eq!((run.count as usize, pairs.len(), one.len()), (CALLS, CALLS, 1));
+    // Two hundred of the five hundred are due in the stall, three quarters of them 50 ms before its end.
+    let felt = run.percentile(85);
+    assert!(felt >= 50_000.0, "after {felt} µs, 85 in a hundred were answered");
+    assert!(run.percentile(10) < 50_000.0, "what was due before the stall has not felt it");
+}

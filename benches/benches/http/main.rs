@@ -2,8 +2,8 @@
 //! and makes one signature, and beside oidc-provider.
 //!
 //! Each server is a process of its own, all on the first core, and only one of them is asked at a
-//! time; the client has the last core to itself, so that what is measured is the server: where one of
-//! ours is not busy, the measurement fails. Every answer is read whole, and checked after its turn: see
+//! time; the client has the last core to itself, so that what is measured is the server: where one is
+//! not busy, the measurement fails. Every answer is read whole, and checked after its turn: see
 //! [`Judge`](asked::Judge).
 //!
 //! It prints the figures of each part and then `TARGET <name> reached=<x> goal=<op><y> ok|MISSED`.

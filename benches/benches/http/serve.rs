@@ -21,7 +21,8 @@ use tokio::net::TcpListener;
 /// How many records the store has room for: a grant for each request of a run, and the person's.
 const RECORDS: NonZeroUsize = NonZeroUsize::new(4_000_000).unwrap();
 
-/// The endpoint as a host has it, and beside it, where nothing seals the answers, `/issue`.
+/// The endpoint, without logging, limits and look-ups, and beside it, where nothing seals the answers,
+/// `/issue`.
 pub(crate) async fn ours() -> Result<(), Failure> {
     let store = Arc::new(MemoryStore::new(RECORDS, SystemClock.now()));
     let world = Arc::new(World::on(store, Arc::new(TokioTimer)).await?);

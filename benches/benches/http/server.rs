@@ -1,14 +1,17 @@
 //! A server that is measured: a process on the first core.
 
 use std::{
-    env, fs,
+    env,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use mintage_benches::Failure;
+use mintage_benches::{
+    Failure,
+    cpu::{self, Cpu},
+};
 
 /// Which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +59,8 @@ impl Server {
 
     /// For how long it has computed, in the kernel or not. Told in hundredths of a second.
     pub(crate) fn computed(&self) -> Result<Duration, Failure> {
-        let told = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // Its name, in parentheses, may hold anything; `utime` and `stime` are 14 and 15 (proc(5)).
-        let fields = told.rsplit_once(") ").map(|(_, rest)| rest.split(' ').skip(11).take(2));
-        let ticks: u64 = fields
-            .ok_or("the kernel tells nothing of a server")?
-            .map(str::parse::<u64>)
-            .sum::<Result<_, _>>()?;
-        Ok(Duration::from_millis(10 * ticks))
+        let Cpu { user, kernel } = cpu::of(&self.process.id().to_string())?;
+        Ok(Duration::from_secs_f64((user + kernel) / 1e6))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mintage_benches::Failure;
+use mintage_benches::{Failure, cpu};
 use sqlx::{PgPool, query_as, raw_sql};
 
 use super::{
@@ -40,7 +40,7 @@ impl Server {
 
     /// What has been counted so far, of this process and of the server's.
     pub(crate) async fn counts(&self) -> Result<Counts, Failure> {
-        let ours = counts::ours()?;
+        let ours = cpu::of("self")?;
         let mut all =
             vec![("CPU µs, ours, user", ours.user), ("CPU µs, ours, kernel", ours.kernel)];
         let store = match self {
@@ -52,7 +52,7 @@ impl Server {
                               (pg_current_wal_insert_lsn() - '0/0')::float8";
                 let (transactions, wal): (f64, f64) = query_as(counts).fetch_one(pool).await?;
                 all.extend([("transactions", transactions), ("WAL bytes", wal)]);
-                counts::server(first.lines().next().ok_or("the server has no process")?)?
+                cpu::of_family(first.lines().next().ok_or("the server has no process")?)?
             }
             Self::Redis(server) => {
                 let reads = server.field("stats", "total_reads_processed").await.parse()?;
@@ -60,7 +60,7 @@ impl Server {
                 let scripts = scripts.strip_prefix("calls=").and_then(|rest| rest.split_once(','));
                 let (scripts, _) = scripts.ok_or("the server says nothing of scripts")?;
                 all.extend([("scripts", scripts.parse()?), ("reads by the server", reads)]);
-                counts::server(&server.field("server", "process_id").await)?
+                cpu::of_family(&server.field("server", "process_id").await)?
             }
         };
         let [bytes, packets] = counts::loopback()?;

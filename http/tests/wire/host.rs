@@ -230,7 +230,7 @@ async fn the_routes_of_a_gateway_are_its_own_whoever_finishes_the_router() {
     };
     let own = || gateway(BodyLimit::default()).routes();
     let other = gateway(BodyLimit::from_bytes(NonZeroU32::MIN).unwrap());
-    for router in [other.finish(own()), other.finish(Router::new().merge(own())), own()] {
+    for router in [other.finish(own()), own()] {
         let token = house.one_time(Status::Standard).await;
         let body =
             format!(r#"{{"identity":{{"type":"CORPORATE","id":"5001"}},"token":"{token}"}}"#);
@@ -242,7 +242,7 @@ async fn the_routes_of_a_gateway_are_its_own_whoever_finishes_the_router() {
         let answer = crate::bytes::exchange(served(router).await, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
-    let strict = other.finish(Router::new().merge(other.routes()));
+    let strict = other.finish(other.routes());
     let request = format!(
         "POST /access_token HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}"
